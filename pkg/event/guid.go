@@ -1,0 +1,129 @@
+package event
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"strings"
+)
+
+// GUID is a 16-byte identifier in the order in which its text is written (RFC 9562 big-endian order).
+type GUID [16]byte
+
+// ErrGUID says that a text is not a GUID in any of the forms that the caller asked for.
+var ErrGUID = errors.New("not a GUID")
+
+// ParseGUID reads the 36-character text form, in either case.
+func ParseGUID(s string) (GUID, error) {
+	var g GUID
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return g, ErrGUID
+	}
+	i := 0
+	for p := 0; p < 36; {
+		if p == 8 || p == 13 || p == 18 || p == 23 {
+			p++
+			continue
+		}
+		hi, lo := nibble(s[p]), nibble(s[p+1])
+		if hi > 15 || lo > 15 {
+			return GUID{}, ErrGUID
+		}
+		g[i] = hi<<4 | lo
+		i++
+		p += 2
+	}
+	return g, nil
+}
+
+func nibble(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	case 'A' <= c && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 0xff
+}
+
+// String returns the lower-case text form.
+func (g GUID) String() string {
+	var b [36]byte
+	hex.Encode(b[0:8], g[0:4])
+	b[8] = '-'
+	hex.Encode(b[9:13], g[4:6])
+	b[13] = '-'
+	hex.Encode(b[14:18], g[6:8])
+	b[18] = '-'
+	hex.Encode(b[19:23], g[8:10])
+	b[23] = '-'
+	hex.Encode(b[24:36], g[10:16])
+	return string(b[:])
+}
+
+// Version returns the version nibble (4 for a random GUID).
+func (g GUID) Version() int { return int(g[6] >> 4) }
+
+// Uniform reports whether all sixteen bytes are equal, as in an all-zero placeholder.
+func (g GUID) Uniform() bool {
+	for _, b := range g[1:] {
+		if b != g[0] {
+			return false
+		}
+	}
+	return true
+}
+
+// ParseTokenID reads a token id (the `uti` claim, uniqueTokenIdentifier, UniqueTokenId, signInActivityId)
+// and returns the GUID that it encodes, which is the id of the sign-in request that issued the token.
+//
+// Three forms occur in real logs (62 records of three public sources, 2021 to 2025; the encoding is not
+// documented by Microsoft): today's 22 characters of base64url over the GUID's sixteen bytes in
+// little-endian field order, with or without padding; the older 48 characters of base64 over the GUID's
+// text; and the GUID's text itself. Any other text is ErrGUID.
+func ParseTokenID(s string) (GUID, error) {
+	if len(s) == 36 {
+		return ParseGUID(s)
+	}
+	t := strings.TrimRight(s, "=")
+	if len(s)-len(t) > 2 {
+		return GUID{}, ErrGUID
+	}
+	switch len(t) {
+	case 22:
+		var raw [16]byte
+		if !decodeBase64(raw[:], t) {
+			return GUID{}, ErrGUID
+		}
+		return fromLittleEndian(raw), nil
+	case 48:
+		var text [36]byte
+		if !decodeBase64(text[:], t) {
+			return GUID{}, ErrGUID
+		}
+		return ParseGUID(string(text[:]))
+	}
+	return GUID{}, ErrGUID
+}
+
+// decodeBase64 fills dst exactly from s, which may use either base64 alphabet. Like the issuer it
+// requires the unused low bits of the last character to be zero: otherwise one id would have several texts.
+func decodeBase64(dst []byte, s string) bool {
+	enc := base64.RawURLEncoding
+	if strings.ContainsAny(s, "+/") {
+		enc = base64.RawStdEncoding
+	}
+	var in [48]byte
+	n, err := enc.Strict().Decode(dst, in[:copy(in[:], s)])
+	return err == nil && n == len(dst)
+}
+
+func fromLittleEndian(raw [16]byte) GUID {
+	g := GUID(raw)
+	g[0], g[1], g[2], g[3] = raw[3], raw[2], raw[1], raw[0]
+	g[4], g[5] = raw[5], raw[4]
+	g[6], g[7] = raw[7], raw[6]
+	return g
+}

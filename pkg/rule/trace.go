@@ -1,0 +1,112 @@
+package rule
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/assay-sec/assay/pkg/event"
+)
+
+// Fact is one comparison that a predicate made: the evidence of an alert and a line of `assay explain`.
+type Fact struct {
+	Field   string `json:"field"`
+	Value   string `json:"value"` // as logged, or "(absent)", "(null)", "(unreadable)"
+	Op      string `json:"op"`
+	Operand string `json:"operand,omitempty"`
+	Truth   Truth  `json:"truth"`
+}
+
+// maxFactText bounds a value or operand in a Fact, in bytes: evidence stays small whatever an attacker writes.
+const maxFactText = 512
+
+// Trace collects the facts of one evaluation. A nil Trace collects nothing and costs nothing.
+type Trace struct {
+	Facts []Fact
+	// Missing are the fields and reference data ("reference:NAME") that made a predicate Unknown.
+	Missing []string
+	// brief keeps only Missing.
+	brief bool
+}
+
+// Add records a comparison and returns its truth.
+func (t *Trace) Add(field, value, op, operand string, truth Truth) Truth {
+	if t == nil || t.brief {
+		return truth
+	}
+	t.Facts = append(t.Facts, Fact{field, bound(value), op, bound(operand), truth})
+	return truth
+}
+
+// Lacking records that the named field or reference data is missing, and returns Unknown.
+func (t *Trace) Lacking(what string) Truth {
+	if t == nil {
+		return Unknown
+	}
+	for _, m := range t.Missing {
+		if m == what {
+			return Unknown
+		}
+	}
+	t.Missing = append(t.Missing, what)
+	return Unknown
+}
+
+// mark and settle bracket the parts of a compound predicate: what a part lacked does not matter once the whole is decided.
+func (t *Trace) mark() int {
+	if t == nil {
+		return 0
+	}
+	return len(t.Missing)
+}
+
+func (t *Trace) settle(result Truth, mark int) Truth {
+	if t != nil && result != Unknown {
+		t.Missing = t.Missing[:mark]
+	}
+	return result
+}
+
+// bound clones s, which may alias a batch, and cuts it at maxFactText on a rune boundary.
+func bound(s string) string {
+	if len(s) <= maxFactText {
+		return strings.Clone(s)
+	}
+	cut := maxFactText
+	for cut > 0 && s[cut]&0xc0 == 0x80 {
+		cut--
+	}
+	return s[:cut] + "…"
+}
+
+// Show renders a value as a Fact shows it.
+func Show[T any](v *event.Value[T]) string {
+	if v.State != event.Present {
+		return "(" + v.State.String() + ")"
+	}
+	switch x := any(v.V).(type) {
+	case string:
+		return x
+	case int64:
+		return strconv.FormatInt(x, 10)
+	case bool:
+		return strconv.FormatBool(x)
+	case time.Time:
+		return x.UTC().Format(time.RFC3339Nano)
+	case netip.Addr:
+		return x.String()
+	case []string:
+		return strings.Join(x, " ")
+	case []event.Parameter:
+		var b strings.Builder
+		for i, p := range x {
+			if i > 0 {
+				b.WriteByte(' ')
+			}
+			b.WriteString(p.Name + "=" + p.Value)
+		}
+		return b.String()
+	}
+	return "(value)"
+}
