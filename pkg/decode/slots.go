@@ -190,7 +190,7 @@ var table = []field{
 	{SlotID, none, all(audit("Id"), one("properties:id", "id", "properties:Id"))},
 	{SlotOfficeID, none, one("OfficeId", "SourceRecordId")},
 	{SlotTenantID, none, one("tenantId", "tenantid", "properties:tenantId", "properties:TenantId")},
-	{SlotAADTenantID, none, one("AADTenantId")},
+	{SlotAADTenantID, none, one("AADTenantId", "AadTenantId")},
 	{SlotResourceTenantID, none, signIn("resourceTenantId")},
 	{SlotHomeTenantID, none, signIn("homeTenantId")},
 	{SlotOrganizationID, none, audit("OrganizationId")},
