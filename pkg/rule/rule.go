@@ -68,6 +68,7 @@ type Doc struct {
 // Verdict is what one rule says of one event.
 type Verdict struct {
 	Rule  *Rule
+	Index int // the rule's place in Engine.Rules, where an engine made the verdict
 	Truth Truth
 
 	// When Truth is True:
@@ -84,7 +85,7 @@ type Verdict struct {
 
 // Engine evaluates a set of rules. It is immutable and safe for concurrent use.
 type Engine struct {
-	byKind [16][]*Rule
+	byKind [16][]int // places in rules
 	rules  []*Rule
 }
 
@@ -107,10 +108,10 @@ func NewEngine(rules []*Rule) (*Engine, error) {
 		if r.Stage == Off {
 			continue
 		}
-		e.rules = append(e.rules, r)
 		for _, k := range r.Kinds {
-			e.byKind[k] = append(e.byKind[k], r)
+			e.byKind[k] = append(e.byKind[k], len(e.rules))
 		}
+		e.rules = append(e.rules, r)
 	}
 	return e, errors.Join(errs...)
 }
@@ -149,17 +150,20 @@ func (e *Engine) Reads(k event.Kind) bool { return int(k) < len(e.byKind) && len
 // The verdict's facts are its own; its Missing is reused after yield returns. It allocates only for
 // True verdicts.
 func (e *Engine) Eval(ev *event.Event, s *Scratch, yield func(*Verdict)) {
-	for _, r := range e.byKind[ev.Kind] {
+	for _, i := range e.byKind[ev.Kind] {
+		r := e.rules[i]
 		switch r.eval(ev, nil) {
 		case True:
 			v := r.Verdict(ev)
+			v.Index = i
 			yield(&v)
 		case Unknown:
 			s.trace.Missing = s.trace.Missing[:0]
 			s.trace.brief = true
 			r.eval(ev, &s.trace)
-			s.verdict = Verdict{Rule: r, Truth: Unknown, Missing: s.trace.Missing}
+			s.verdict = Verdict{Rule: r, Index: i, Truth: Unknown, Missing: s.trace.Missing}
 			yield(&s.verdict)
+		case False:
 		}
 	}
 }

@@ -1,0 +1,234 @@
+// Package pipeline is the one path from records to alerts: normalise, evaluate, store. Live functions, replays and the
+// command line all call Process; what differs between them is the source, the store and the options.
+//
+// Trouble with a record is counted and set aside, never returned. An error means: run it again. Because
+// ids are made of content, running it again changes nothing that was done already.
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/assay-sec/assay/pkg/alert"
+	"github.com/assay-sec/assay/pkg/envelope"
+	"github.com/assay-sec/assay/pkg/event"
+	"github.com/assay-sec/assay/pkg/normalize"
+	"github.com/assay-sec/assay/pkg/rule"
+	"github.com/assay-sec/assay/pkg/store"
+)
+
+// Source yields records until io.EOF. An *envelope.Broken is a part that could not be split into records; any other
+// error ends the run.
+type Source interface {
+	Next() (envelope.Record, error)
+}
+
+// Pipeline ties the stages together. It is immutable and safe for concurrent use.
+type Pipeline struct {
+	normalizer *normalize.Normalizer
+	engine     *rule.Engine
+	store      store.Store
+	now        func() time.Time
+}
+
+// New returns a pipeline. now stamps what is set aside; rules never see it.
+func New(n *normalize.Normalizer, e *rule.Engine, s store.Store, now func() time.Time) *Pipeline {
+	return &Pipeline{normalizer: n, engine: e, store: s, now: now}
+}
+
+// Options of one run.
+type Options struct {
+	From    alert.Provenance
+	Tenants []string // lower-case; records of other tenants are set aside. Empty: all are welcome
+	Workers int      // 0: one for each processor that Go may use
+}
+
+// Bounds of one run. They keep memory flat whatever the input holds.
+const (
+	batchRecords   = 256     // records handed to a worker at once
+	batchBytes     = 1 << 20 // bytes of records handed to a worker at once
+	maxNames       = 256     // distinct category names that are counted by name
+	maxCopies      = 1000    // copies of set-aside records that one run stores, by reason
+	maxRemembered  = 200_000 // findings of a run that are told apart for CountInRun
+	overflowedName = "(other)"
+)
+
+// Process runs the source through the pipeline to its end.
+//
+// On an error the report tells what was done until then, and the same source may be run again.
+func (p *Pipeline) Process(ctx context.Context, src Source, o Options) (*Report, error) {
+	started := time.Now()
+	workers := o.Workers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	// Batches flow to the workers; their results flow to the recorder in the order of the source, so that the same
+	// input keeps the same evidence however many workers there are.
+	work := make(chan *batch, workers)
+	order := make(chan *batch, 2*workers)
+	go func() {
+		defer close(order)
+		defer close(work)
+		if err := read(ctx, src, work, order); err != nil {
+			cancel(err)
+		}
+	}()
+	stopped := make(chan *worker, workers)
+	for range workers {
+		go func() {
+			w := newWorker(p, o)
+			for b := range work {
+				w.run(b)
+				close(b.done)
+			}
+			stopped <- w
+		}()
+	}
+
+	rec := newRecorder(p.store, p.now, o)
+	var failed error
+	for b := range order {
+		<-b.done
+		if failed == nil && ctx.Err() == nil {
+			if failed = rec.record(ctx, b); failed != nil {
+				cancel(failed)
+			}
+		}
+	}
+	report := rec.report
+	for range workers {
+		(<-stopped).addTo(report)
+	}
+	report.Seconds = time.Since(started).Seconds()
+	if failed == nil && ctx.Err() != nil {
+		failed = context.Cause(ctx)
+	}
+	return report, failed
+}
+
+// batch is a run of consecutive records and what a worker made of them.
+type batch struct {
+	records []envelope.Record
+	broken  []*envelope.Broken
+	bytes   int
+
+	findings []alert.Finding
+	setAside []alert.SetAside
+	done     chan struct{}
+}
+
+// read cuts the source into batches until it ends, fails or the context is over.
+func read(ctx context.Context, src Source, work, order chan<- *batch) error {
+	for {
+		b := &batch{done: make(chan struct{})}
+		var end error
+		for len(b.records)+len(b.broken) < batchRecords && b.bytes < batchBytes {
+			r, err := src.Next()
+			if err == nil {
+				b.records = append(b.records, r)
+				b.bytes += len(r.Body)
+				continue
+			}
+			if part := (*envelope.Broken)(nil); errors.As(err, &part) {
+				b.broken = append(b.broken, part)
+				b.bytes += len(part.Copy)
+				continue
+			}
+			end = err
+			break
+		}
+		select {
+		case work <- b:
+			order <- b // never blocks for long: the recorder drains it to the end
+		case <-ctx.Done():
+			return nil // its cause is known to whoever ended it
+		}
+		switch {
+		case errors.Is(end, io.EOF):
+			return nil
+		case end != nil:
+			return fmt.Errorf("read the source: %w", end)
+		}
+	}
+}
+
+// worker normalises and evaluates batches, one at a time.
+type worker struct {
+	p       *Pipeline
+	o       Options
+	scratch normalize.Scratch
+	eval    rule.Scratch
+	ev      event.Event
+	counts  counts
+}
+
+func newWorker(p *Pipeline, o Options) *worker {
+	return &worker{p: p, o: o, counts: newCounts(len(p.engine.Rules()))}
+}
+
+func (w *worker) run(b *batch) {
+	for _, part := range b.broken {
+		w.counts.records++
+		w.setAside(b, part.Reason, part.Detail, part.Origin, part.Copy)
+	}
+	for i := range b.records {
+		w.counts.records++
+		w.one(b, &b.records[i])
+	}
+}
+
+// one takes a record through normalisation and rules. A panic is that record's trouble alone.
+func (w *worker) one(b *batch, r *envelope.Record) {
+	before := len(b.findings)
+	defer func() {
+		if x := recover(); x != nil {
+			b.findings = b.findings[:before]
+			w.setAside(b, "panic", fmt.Sprintf("evaluating the record panicked: %T", x), r.Origin, r.Body)
+		}
+	}()
+	res := w.p.normalizer.Normalize(r, &w.scratch, &w.ev)
+	switch {
+	case res.Outcome == normalize.Refused:
+		w.setAside(b, res.Reason, res.Detail, r.Origin, r.Body)
+		return
+	case res.Outcome == normalize.Ignored, !w.p.engine.Reads(w.ev.Kind):
+		count(w.counts.ignored, res.Category)
+		return
+	case len(w.o.Tenants) > 0 && !slices.Contains(w.o.Tenants, w.ev.Tenant):
+		w.setAside(b, "tenant-not-allowed", "the record belongs to a tenant that this source is not bound to", r.Origin, r.Body)
+		return
+	}
+	var failed error
+	w.p.engine.Eval(&w.ev, &w.eval, func(v *rule.Verdict) {
+		if v.Truth == rule.Unknown {
+			w.counts.blind[v.Index].add(v.Missing)
+			return
+		}
+		if w.ev.ID == "" && failed == nil {
+			failed = w.p.normalizer.Identify(r, &w.scratch, &w.ev)
+		}
+		if failed == nil {
+			b.findings = append(b.findings, alert.NewFinding(v, &w.ev, *r, w.o.From))
+		}
+	})
+	if failed != nil {
+		b.findings = b.findings[:before]
+		w.setAside(b, "no-identity", failed.Error(), r.Origin, r.Body)
+		return
+	}
+	w.counts.evaluated++
+}
+
+func (w *worker) setAside(b *batch, reason, detail string, o envelope.Origin, body string) {
+	if n := count(w.counts.setAside, reason); n <= maxCopies {
+		b.setAside = append(b.setAside, alert.NewSetAside(reason, detail, o.String(), o.Source, body))
+	}
+}

@@ -1,0 +1,213 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/assay-sec/assay/pkg/alert"
+	"github.com/assay-sec/assay/pkg/rule"
+	"github.com/assay-sec/assay/pkg/store"
+)
+
+// Report tells what a run did. Records = Evaluated + the sum of Ignored + the sum of SetAside.
+type Report struct {
+	Records   int64
+	Evaluated int64
+	Ignored   map[string]int64 // by category
+	SetAside  map[string]int64 // by reason
+	// Examples are the places of the first records set aside, by reason, at most three each.
+	Examples map[string][]string
+
+	Findings    int64 // matches of rules in this run, known ones included
+	NewFindings int64 // of them, those that the store did not have
+	Alerts      map[alert.ID]*Touched
+
+	// NotEvaluable tells, by rule id, on how many records a rule could not be decided and what was missing.
+	NotEvaluable map[string]*Blind
+
+	Seconds float64
+}
+
+// Touched is an alert that this run found something for.
+type Touched struct {
+	Alert      alert.Alert // as the store has it after the run's last finding
+	New        bool        // the run created it
+	CountInRun int64       // findings of this run; the same event read twice counts once
+}
+
+// Blind says on how many records a rule was undecided, and how often each field or reference data was missing.
+type Blind struct {
+	Records int64
+	Missing map[string]int64
+}
+
+// counts are what one worker counts.
+type counts struct {
+	records, evaluated int64
+	ignored, setAside  map[string]int64
+	blind              []blind // by place in Engine.Rules
+}
+
+func newCounts(rules int) counts {
+	return counts{ignored: map[string]int64{}, setAside: map[string]int64{}, blind: make([]blind, rules)}
+}
+
+// count counts a name that an event holds. Names beyond maxNames are counted together. It returns the name's new count.
+func count(m map[string]int64, name string) int64 {
+	n, ok := m[name]
+	if !ok {
+		if len(m) >= maxNames {
+			name = overflowedName
+			n = m[name]
+		}
+		name = strings.Clone(name)
+	}
+	m[name] = n + 1
+	return n + 1
+}
+
+// blind is a Blind in the making. The few names of a rule are found quicker in a slice than in a map.
+type blind struct {
+	records int64
+	names   []string
+	times   []int64
+}
+
+func (b *blind) add(missing []string) {
+	b.records++
+	for _, m := range missing {
+		if i := slices.Index(b.names, m); i >= 0 {
+			b.times[i]++
+			continue
+		}
+		b.names = append(b.names, m)
+		b.times = append(b.times, 1)
+	}
+}
+
+func (w *worker) addTo(r *Report) {
+	r.Records += w.counts.records
+	r.Evaluated += w.counts.evaluated
+	for name, n := range w.counts.ignored {
+		r.Ignored[name] += n
+	}
+	for name, n := range w.counts.setAside {
+		r.SetAside[name] += n
+	}
+	for i := range w.counts.blind {
+		b := &w.counts.blind[i]
+		if b.records == 0 {
+			continue
+		}
+		id := w.p.engine.Rules()[i].ID
+		t := r.NotEvaluable[id]
+		if t == nil {
+			t = &Blind{Missing: map[string]int64{}}
+			r.NotEvaluable[id] = t
+		}
+		t.Records += b.records
+		for j, name := range b.names {
+			t.Missing[name] += b.times[j]
+		}
+	}
+}
+
+// recorder stores what the workers found, in the order of the source.
+type recorder struct {
+	store  store.Store
+	now    func() time.Time
+	o      Options
+	report *Report
+	seen   map[alert.FindingID]struct{}
+}
+
+func newRecorder(s store.Store, now func() time.Time, o Options) *recorder {
+	return &recorder{store: s, now: now, o: o, seen: map[alert.FindingID]struct{}{}, report: &Report{
+		Ignored: map[string]int64{}, SetAside: map[string]int64{}, Examples: map[string][]string{},
+		Alerts: map[alert.ID]*Touched{}, NotEvaluable: map[string]*Blind{},
+	}}
+}
+
+func (r *recorder) record(ctx context.Context, b *batch) error {
+	if len(b.setAside) > 0 {
+		for i := range b.setAside {
+			s := &b.setAside[i]
+			s.Seen, s.Run = r.now(), r.o.From.Run
+			if ex := r.report.Examples[s.Reason]; len(ex) < 3 {
+				r.report.Examples[s.Reason] = append(ex, s.Place)
+			}
+		}
+		if err := r.store.SetAside(ctx, b.setAside); err != nil {
+			return fmt.Errorf("keep what was set aside: %w", err)
+		}
+	}
+	for _, group := range byAlert(b.findings) {
+		out, err := r.store.Record(ctx, group)
+		if err != nil {
+			return fmt.Errorf("record %d findings of alert %s: %w", len(group), group[0].AlertID, err)
+		}
+		r.touch(group, out)
+	}
+	return nil
+}
+
+func (r *recorder) touch(group []alert.Finding, out store.Outcome) {
+	id := out.Alert.ID
+	t := r.report.Alerts[id]
+	if t == nil {
+		t = &Touched{}
+		r.report.Alerts[id] = t
+	}
+	t.Alert = out.Alert
+	t.New = t.New || out.Created
+	r.report.Findings += int64(len(group))
+	r.report.NewFindings += int64(out.New)
+	for i := range group {
+		if _, known := r.seen[group[i].ID]; known {
+			continue
+		}
+		if len(r.seen) < maxRemembered {
+			r.seen[group[i].ID] = struct{}{}
+		}
+		t.CountInRun++
+	}
+}
+
+// byAlert groups findings by their alert, alerts in the order of their first finding.
+func byAlert(findings []alert.Finding) [][]alert.Finding {
+	at := map[alert.ID]int{}
+	var groups [][]alert.Finding
+	for _, f := range findings {
+		i, ok := at[f.AlertID]
+		if !ok {
+			i = len(groups)
+			at[f.AlertID] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], f)
+	}
+	return groups
+}
+
+// Sorted returns the touched alerts of at least the given severity and stage: the gravest first, then the latest.
+func (r *Report) Sorted(severity rule.Severity, stage rule.Stage) []*Touched {
+	var out []*Touched
+	for _, t := range r.Alerts {
+		if t.Alert.Severity >= severity && t.Alert.Stage >= stage {
+			out = append(out, t)
+		}
+	}
+	slices.SortFunc(out, func(a, b *Touched) int {
+		if a.Alert.Severity != b.Alert.Severity {
+			return int(b.Alert.Severity) - int(a.Alert.Severity)
+		}
+		if c := b.Alert.Last.Compare(a.Alert.Last); c != 0 {
+			return c
+		}
+		return strings.Compare(string(a.Alert.ID), string(b.Alert.ID))
+	})
+	return out
+}
