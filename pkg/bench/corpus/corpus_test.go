@@ -1,0 +1,76 @@
+package corpus
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The sizes are those of the logs that were measured when the targets were set.
+func TestRecordsHaveTheSizesOfTheLogs(t *testing.T) {
+	t.Parallel()
+	const n = 2000
+	g := New(1)
+	for _, c := range []struct {
+		name           string
+		make           func() string
+		low, high      int
+		mean, meanSlop int
+	}{
+		{"sign-in", g.SignIn, 3000, 7500, 4600, 150},
+		{"mail access", g.MailItemsAccessed, 1500, 5200, 2700, 150},
+	} {
+		sum := 0
+		for range n {
+			r := c.make()
+			sum += len(r)
+			if len(r) < c.low || len(r) > c.high {
+				t.Fatalf("%s of %d bytes, want %d to %d", c.name, len(r), c.low, c.high)
+			}
+			if !json.Valid([]byte(r)) {
+				t.Fatalf("%s is not JSON: %s", c.name, r)
+			}
+		}
+		if mean := sum / n; mean < c.mean-c.meanSlop || mean > c.mean+c.meanSlop {
+			t.Errorf("%s of %d bytes on average, want about %d", c.name, mean, c.mean)
+		}
+	}
+}
+
+func TestThirdOfTheNamesAreEscaped(t *testing.T) {
+	t.Parallel()
+	const n = 3000
+	g, escaped := New(2), 0
+	for range n {
+		var r struct{ Identity json.RawMessage }
+		if err := json.Unmarshal([]byte(g.SignIn()), &r); err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(r.Identity, []byte(`\u`)) {
+			escaped++
+		}
+	}
+	if escaped < n/4 || escaped > n*5/12 {
+		t.Errorf("%d of %d names are escaped, want about a third", escaped, n)
+	}
+}
+
+func TestSeedDecidesTheBytes(t *testing.T) {
+	t.Parallel()
+	a, b := Records(7, 50), Records(7, 50)
+	if !slices.Equal(a, b) {
+		t.Error("the same seed gave other records")
+	}
+	if slices.Equal(a, Records(8, 50)) {
+		t.Error("another seed gave the same records")
+	}
+	var w bytes.Buffer
+	if err := WriteNDJSON(&w, 7, 50); err != nil {
+		t.Fatal(err)
+	}
+	if w.String() != strings.Join(a, "\n")+"\n" {
+		t.Error("the lines differ from the records")
+	}
+}
