@@ -1,0 +1,152 @@
+package reference
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/assay-sec/assay/pkg/event"
+)
+
+// The scopes of published keys.
+const (
+	ConsumersScope = "consumers" // personal accounts
+	TenantsScope   = "tenants"   // work and school accounts of any tenant
+)
+
+// badKeys finds a known-bad key by any of its names.
+type badKeys struct {
+	byKID    map[string]*BadKey
+	bySHA1   map[[20]byte]*BadKey
+	bySHA256 map[[32]byte]*BadKey
+}
+
+// find compares a kid to the byte, and thumbprints by value.
+func (b badKeys) find(s string) (*BadKey, bool) {
+	if k, ok := b.byKID[s]; ok {
+		return k, true
+	}
+	switch len(s) {
+	case 27, 28, 40:
+		if t, ok := sha1Thumbprint(s); ok {
+			k, found := b.bySHA1[t]
+			return k, found
+		}
+	case 43, 44, 64:
+		if t, ok := sha256Thumbprint(s); ok {
+			k, found := b.bySHA256[t]
+			return k, found
+		}
+	}
+	return nil, false
+}
+
+// sha1Thumbprint reads twenty bytes in hex, or in either alphabet of base64 with or without padding.
+func sha1Thumbprint(s string) (t [20]byte, ok bool) { return t, thumbprint(t[:], s) }
+
+func sha256Thumbprint(s string) (t [32]byte, ok bool) { return t, thumbprint(t[:], s) }
+
+func thumbprint(dst []byte, s string) bool {
+	var in [64]byte
+	if len(s) == 2*len(dst) {
+		n, err := hex.Decode(dst, in[:copy(in[:], s)])
+		return err == nil && n == len(dst)
+	}
+	if s = strings.TrimRight(s, "="); len(s) != base64.RawURLEncoding.EncodedLen(len(dst)) {
+		return false
+	}
+	enc := base64.RawURLEncoding
+	if strings.ContainsAny(s, "+/") {
+		enc = base64.RawStdEncoding
+	}
+	n, err := enc.Decode(dst, in[:copy(in[:], s)])
+	return err == nil && n == len(dst)
+}
+
+// keyHistory is what is known of published keys: the keys, when documents were read, and which keys each held.
+type keyHistory struct {
+	keys      map[string]*Key
+	fetched   map[string][]time.Time // by document, in lower case; ascending
+	sightings map[string][]time.Time // by kid, in any document; ascending
+}
+
+// Key returns the published key with this kid, which is compared to the byte. A kid that is not in the history is
+// unknown, not forged: see Published.
+func (d *Data) Key(kid string) (*Key, bool) {
+	k, ok := d.keys.keys[kid]
+	return k, ok
+}
+
+// Publication is what the history of keys documents tells of a kid at a time.
+type Publication uint8
+
+// The publications.
+const (
+	NotTold   Publication = iota // the documents were not read often enough around that time
+	Published                    // in a document within a day
+	Withdrawn                    // in no document within a day, but in an earlier one
+	Never                        // in no document within a day, nor in an earlier one
+)
+
+// Limits of what the history can tell.
+const (
+	// MaxFetchGap is how far apart the readings before and after a time may lie.
+	MaxFetchGap = 26 * time.Hour
+	// publicationSlack is how far from a reading a kid counts as published: servers answer with differing
+	// sets, and a key appears on some hours before others.
+	publicationSlack = 24 * time.Hour
+)
+
+// Published tells whether the kid stood in the documents for tokens of the issuing tenant at the time. All
+// readings within a day of it count together, since servers answer with differing sets (34 of 42 keys vanished
+// and came back between June and October 2024).
+func (d *Data) Published(kid, issuingTenant string, at time.Time) Publication {
+	seen := d.keys.sightings[kid]
+	i, _ := slices.BinarySearchFunc(seen, at.Add(-publicationSlack), time.Time.Compare)
+	if i < len(seen) && !seen[i].After(at.Add(publicationSlack)) {
+		return Published
+	}
+	if !d.keys.bracketed(issuingTenant, at) {
+		return NotTold
+	}
+	if i > 0 {
+		return Withdrawn
+	}
+	return Never
+}
+
+// bracketed reports whether some document that lists the keys for the tenant's tokens was read before and after the time,
+// at most MaxFetchGap apart.
+func (h *keyHistory) bracketed(issuingTenant string, at time.Time) bool {
+	second := "organizations"
+	if sameGUID(issuingTenant, ConsumerTenant) {
+		second = "consumers"
+	}
+	if brackets(h.fetched["common"], at) || brackets(h.fetched[second], at) {
+		return true
+	}
+	own, _ := lookup(h.fetched, issuingTenant)
+	return brackets(own, at)
+}
+
+func brackets(fetched []time.Time, at time.Time) bool {
+	i, _ := slices.BinarySearchFunc(fetched, at, time.Time.Compare)
+	if i == len(fetched) {
+		return false
+	}
+	if fetched[i].Equal(at) {
+		return true
+	}
+	return i > 0 && fetched[i].Sub(fetched[i-1]) <= MaxFetchGap
+}
+
+func sameGUID(a, b string) bool {
+	x, err := event.ParseGUID(a)
+	if err != nil {
+		return false
+	}
+	y, err := event.ParseGUID(b)
+	return err == nil && x == y
+}

@@ -1,0 +1,286 @@
+// Package reference holds the snapshot of reference data that rules consult: known-bad keys and addresses, the
+// published keys with their history, issuer hosts, and what is known of each tenant (mail clients, domains, partners…).
+//
+// A snapshot is immutable, carries a version that is a hash of its content, and answers with three values: data
+// that nobody has given is "not known", which makes predicates Unknown, not false. The package does no I/O; the
+// defaults are embedded, and who reads the overrides from where is the business of package config.
+package reference
+
+import (
+	"net/netip"
+	"regexp"
+	"time"
+
+	"github.com/assay-sec/assay/pkg/event"
+	"github.com/assay-sec/assay/pkg/rule"
+)
+
+// ConsumerTenant is the tenant of personal Microsoft accounts
+// (access token claims reference, Microsoft identity platform).
+const ConsumerTenant = "9188040d-6c67-4c5b-b112-36a304b66dad"
+
+// Data is an immutable snapshot of all reference data. It is safe for concurrent use.
+type Data struct {
+	// Version is a hash of the content: equal versions hold equal data.
+	Version string
+
+	badKeys           badKeys
+	badIPs            map[netip.Addr]*Indicator
+	badUserAgents     exact
+	keys              keyHistory
+	issuerHosts       map[string]*IssuerHost
+	knownMailClients  map[event.GUID]*Client
+	mailFrontends     guids
+	firstPartyTenants guids
+	s2sAppIDs         guids
+	placeholderUTIs   guids
+	sampleAudiences   names
+	sampleTenants     guids
+	trustedCerts      names
+
+	defaults *Tenant
+	tenants  map[string]*Tenant
+}
+
+// Tenant is what is known of one tenant.
+type Tenant struct {
+	own             guids
+	partners        guids
+	domains         map[string]*Domain
+	mailClients     map[event.GUID]*Client
+	appOnlyMailApps map[event.GUID]names // nil names: any mailbox
+	scriptedOK      guids
+	mailboxOID      map[event.GUID]event.GUID
+	vips            names
+	guestOIDs       guids
+	allowMSAGuests  bool
+	apps            map[string]*Application
+	delegates       map[event.GUID]names
+	utiCoverage     map[event.GUID]float64
+	graphCoverage   map[event.GUID]float64
+	riskLevels      names
+	testObservers   names
+	maxKeyAge       time.Duration
+}
+
+// Indicator is an address that an attacker used.
+type Indicator struct {
+	Kind        string
+	First, Last time.Time // the first instant of the first day and the last of the last
+	Source      string
+}
+
+// Client is an application that reads mail.
+type Client struct {
+	Name       string
+	ClientInfo []*regexp.Regexp // one of them matches its ClientInfoString; nil: not known
+	MaxAge     time.Duration    // 0: not known
+}
+
+// Application is one of the applications that accept tokens.
+type Application struct {
+	allowed     guids // nil: the own tenants
+	anyTenant   bool
+	allowedAlgs names         // nil: not said
+	MaxLife     time.Duration // 0: not known
+	EntraOnly   bool
+}
+
+// Tenant returns what is known of the tenant, which is given as events have it: in lower case. It is never nil.
+func (d *Data) Tenant(id string) *Tenant {
+	if t, ok := d.tenants[id]; ok {
+		return t
+	}
+	return d.defaults
+}
+
+// BadKey returns the entry of the known-bad key that the text names, be it a kid, an x5t, or a certificate's
+// SHA-1 or SHA-256, in base64url or in hex of either case.
+func (d *Data) BadKey(s string) (*BadKey, bool) { return d.badKeys.find(s) }
+
+// BadIP returns the indicator for exactly this address.
+func (d *Data) BadIP(a netip.Addr) (*Indicator, bool) {
+	i, ok := d.badIPs[a]
+	return i, ok
+}
+
+// IssuerHost returns what is known of the host of an issuer, whatever the case.
+func (d *Data) IssuerHost(host string) (*IssuerHost, bool) { return lookup(d.issuerHosts, host) }
+
+// MailClient returns what is known of the protocol of a mail client: the tenant's own entry, else the
+// built-in one. Whether the tenant allows the client is the business of MailClients.
+func (d *Data) MailClient(tenant, appID string) (*Client, bool) {
+	id, err := event.ParseGUID(appID)
+	if err != nil {
+		return nil, false
+	}
+	if c, ok := d.Tenant(tenant).mailClients[id]; ok && (c.ClientInfo != nil || c.MaxAge != 0) {
+		return c, true
+	}
+	c, ok := d.knownMailClients[id]
+	return c, ok
+}
+
+// MailClientsConfigured reports whether the defaults or any tenant say which mail clients they expect.
+func (d *Data) MailClientsConfigured() bool {
+	if d.defaults.mailClients != nil {
+		return true
+	}
+	for _, t := range d.tenants {
+		if t.mailClients != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Application returns what is said of the application that the audience names. known is false if nothing
+// is said of any application of the tenant; ok is false if this one is not among them.
+func (t *Tenant) Application(audience string) (a *Application, ok, known bool) {
+	a, ok = lookup(t.apps, audience)
+	return a, ok, t.apps != nil
+}
+
+// MailboxOwner returns the object id of the mailbox's owner. ok is false if the mailbox is not in the snapshot, or
+// there is no snapshot.
+func (t *Tenant) MailboxOwner(mailbox string) (oid event.GUID, ok bool) {
+	id, err := event.ParseGUID(mailbox)
+	if err != nil {
+		return oid, false
+	}
+	oid, ok = t.mailboxOID[id]
+	return oid, ok
+}
+
+// Domain returns what is known of the domain, whatever the case. known is false if nothing is known of the
+// tenant's domains; ok is false if this one is not among them.
+func (t *Tenant) Domain(name string) (d *Domain, ok, known bool) {
+	d, ok = lookup(t.domains, name)
+	return d, ok, t.domains != nil
+}
+
+// AppOnlyMailbox reports whether the application may read the mailbox, which is given as its GUID or its address, on its
+// own behalf. known is false if nobody has said which applications may.
+func (t *Tenant) AppOnlyMailbox(appID, mailbox string) (may, known bool) {
+	if t.appOnlyMailApps == nil {
+		return false, false
+	}
+	id, err := event.ParseGUID(appID)
+	if err != nil {
+		return false, true
+	}
+	boxes, ok := t.appOnlyMailApps[id]
+	return ok && (boxes == nil || boxes.has(mailbox)), true
+}
+
+// Delegate reports whether the user may open the mailbox. known is false if the tenant's delegates are not known.
+func (t *Tenant) Delegate(user, mailbox string) (may, known bool) {
+	if t.delegates == nil {
+		return false, false
+	}
+	id, err := event.ParseGUID(mailbox)
+	if err != nil {
+		return false, true
+	}
+	return t.delegates[id].has(user), true
+}
+
+// UTICoverage returns the share of the mailbox records of the application that hold a token id, from 0 to 1.
+func (t *Tenant) UTICoverage(appID string) (share float64, known bool) {
+	return coverage(t.utiCoverage, appID)
+}
+
+// GraphUTICoverage returns the share of the Graph records of the application that hold a token id, from 0 to 1.
+func (t *Tenant) GraphUTICoverage(appID string) (share float64, known bool) {
+	return coverage(t.graphCoverage, appID)
+}
+
+func coverage(m map[event.GUID]float64, appID string) (float64, bool) {
+	id, err := event.ParseGUID(appID)
+	if err != nil {
+		return 0, false
+	}
+	share, ok := m[id]
+	return share, ok
+}
+
+// AllowMSAGuests reports whether personal accounts are ordinary guests of the tenant.
+func (t *Tenant) AllowMSAGuests() bool { return t.allowMSAGuests }
+
+// MaxKeyAge returns how old a signing key's certificate may be, or 0 for no limit.
+func (t *Tenant) MaxKeyAge() time.Duration { return t.maxKeyAge }
+
+// The sets that rules ask for membership. Their names stand in the blind-spot report as "reference:NAME".
+
+// OwnTenants is the set of a tenant's own ids: the tenant itself and what tenantIds adds.
+func (d *Data) OwnTenants() rule.Set { return ownTenants{d} }
+
+// PartnerTenants is the set of tenants that a tenant works with.
+func (d *Data) PartnerTenants() rule.Set {
+	return tenantGUIDs{d, "partnerTenants", func(t *Tenant) guids { return t.partners }}
+}
+
+// FirstPartyTenants is the set of tenants that own Microsoft's applications.
+func (d *Data) FirstPartyTenants() rule.Set {
+	return globalGUIDs{"firstPartyTenants", d.firstPartyTenants}
+}
+
+// MailClients is the set of mail clients that a tenant expects. It is not known until somebody has said so.
+func (d *Data) MailClients() rule.Set { return mailClients{d} }
+
+// KnownMailClients is the set of the mail clients of Microsoft that are built in.
+func (d *Data) KnownMailClients() rule.Set { return knownMailClients{d} }
+
+// MailFrontends is the set of applications that stand in front of mailboxes: Outlook on the web, Graph, EWS.
+func (d *Data) MailFrontends() rule.Set { return globalGUIDs{"mailFrontends", d.mailFrontends} }
+
+// ScriptedOK is the set of applications that are scripts and may be.
+func (d *Data) ScriptedOK() rule.Set {
+	return tenantGUIDs{d, "scriptedOk", func(t *Tenant) guids { return t.scriptedOK }}
+}
+
+// GuestOIDs is the set of object ids of invited personal accounts.
+func (d *Data) GuestOIDs() rule.Set {
+	return tenantGUIDs{d, "guestOids", func(t *Tenant) guids { return t.guestOIDs }}
+}
+
+// S2SAppIDs is the set of applications whose tokens only Microsoft's own services use.
+func (d *Data) S2SAppIDs() rule.Set { return globalGUIDs{"s2sAppIds", d.s2sAppIDs} }
+
+// PlaceholderUTIs is the set of token ids that stand for "none".
+func (d *Data) PlaceholderUTIs() rule.Set { return placeholderUTIs{d} }
+
+// SampleAudiences is the set of audiences of tokens in Microsoft's documentation.
+func (d *Data) SampleAudiences() rule.Set { return globalNames{"sampleAudiences", d.sampleAudiences} }
+
+// SampleTenants is the set of tenants of tokens in Microsoft's documentation.
+func (d *Data) SampleTenants() rule.Set { return globalGUIDs{"sampleTenants", d.sampleTenants} }
+
+// BadUserAgents is the set of user agents that an attacker used, to the byte.
+func (d *Data) BadUserAgents() rule.Set { return globalExact{"badUserAgents", d.badUserAgents} }
+
+// TrustedCertificates is the set of certificates, by hex SHA-1, that an x5c header may hold: the published keys' and the
+// configured ones.
+func (d *Data) TrustedCertificates() rule.Set {
+	return globalNames{"trustedCertificates", d.trustedCerts}
+}
+
+// VIPs is the set of people and mailboxes of whom an access is graver: object ids, names or mailbox GUIDs.
+func (d *Data) VIPs() rule.Set {
+	return tenantNames{d, "vips", func(t *Tenant) names { return t.vips }}
+}
+
+// RiskLevels is the set of levels of risk events that count.
+func (d *Data) RiskLevels() rule.Set {
+	return tenantNames{d, "riskLevels", func(t *Tenant) names { return t.riskLevels }}
+}
+
+// TestObservers is the set of observers that see test tokens. It is empty until somebody names one.
+func (d *Data) TestObservers() rule.Set {
+	return tenantNames{d, "testObservers", func(t *Tenant) names {
+		if t.testObservers == nil {
+			return noNames
+		}
+		return t.testObservers
+	}}
+}
