@@ -5,6 +5,9 @@
 // UTC day of event time, and is what people see. Ids are made of content alone, so the same log line gives the
 // same finding and the same alert wherever, however often and in whatever order it is processed.
 //
+// Everything in a finding was written by whoever made the log line, so every text is copied, made valid UTF-8 and
+// bounded. It is not escaped: whoever shows it does that.
+//
 // The package is pure: no I/O, no clock. Keeping alerts is the business of package store.
 package alert
 
@@ -64,6 +67,22 @@ func (id ID) Day() Day {
 	return DayOf(t)
 }
 
+// Next returns the id that an alert of the same tenant, rule and key has on the day after, or "" if the id is malformed.
+func (id ID) Next() ID { return id.on(1) }
+
+// Previous returns the id that an alert of the same tenant, rule and key has on the day before, or "" if the id is
+// malformed.
+func (id ID) Previous() ID { return id.on(-1) }
+
+func (id ID) on(days int) ID {
+	day, key, ok := strings.Cut(string(id), "-")
+	t, err := time.Parse("20060102", day)
+	if err != nil || !ok {
+		return ""
+	}
+	return ID(t.AddDate(0, 0, days).Format("20060102") + "-" + key)
+}
+
 // Subject is whom and what an alert is about, as the log claims.
 type Subject struct {
 	User    string `json:"user,omitempty"` // user principal name, else object id
@@ -103,8 +122,8 @@ type Finding struct {
 	Category string        `json:"category"`
 	Tenant   string        `json:"tenantId"`
 	KeyName  string        `json:"keyName"`
-	Key      string        `json:"key"`
-	At       time.Time     `json:"at"` // event time
+	Key      string        `json:"key"` // bounded; the alert's id is made of the whole
+	At       time.Time     `json:"at"`  // event time
 	Severity rule.Severity `json:"severity"`
 	Strength rule.Strength `json:"strength"`
 	Stage    rule.Stage    `json:"stage"`
@@ -112,9 +131,9 @@ type Finding struct {
 	Place    string        `json:"place"` // where the record stood: file:line, or hub/partition@sequence
 	From     Provenance    `json:"provenance"`
 
-	// Evidence is kept for the first findings of an alert only.
-	Facts      []rule.Fact     `json:"facts,omitempty"`
-	Record     json.RawMessage `json:"record,omitempty"`     // the raw record where it fits, see MaxEvidence
+	// Evidence is kept for the first findings of an alert only: see Claim.
+	Facts      []rule.Fact     `json:"facts,omitempty"`      // all of them, whatever their truth
+	Record     json.RawMessage `json:"record,omitempty"`     // the record without its white space, where it fits
 	RecordHash string          `json:"recordHash,omitempty"` // SHA-256 of the raw record, hex
 	RecordCut  string          `json:"recordCut,omitempty"`  // the start of a record that did not fit
 }
@@ -159,8 +178,18 @@ type Sighting struct {
 	Place   string    `json:"place"`
 }
 
+// Lead is the gravest finding of an alert.
+type Lead struct {
+	Sighting
+	Stage    rule.Stage    `json:"stage"`
+	Severity rule.Severity `json:"severity"`
+	Strength rule.Strength `json:"strength"`
+}
+
 // Alert is all findings of one rule, tenant and key in one UTC day. Everything in it that is not an analyst's is a
 // function of the set of its findings, not of the order in which they came.
+//
+// Its JSON form is described by alert.v1.schema.json in this folder.
 type Alert struct {
 	ID        ID            `json:"id"`
 	Rule      RuleRef       `json:"rule"` // of the gravest finding
@@ -168,21 +197,26 @@ type Alert struct {
 	KeyName   string        `json:"keyName"`
 	Key       string        `json:"key"`
 	Day       Day           `json:"day"`
-	Severity  rule.Severity `json:"severity"` // the maximum of its findings
-	Strength  rule.Strength `json:"strength"` // the maximum of its findings
+	Severity  rule.Severity `json:"severity"` // the maximum of its findings of that stage
+	Strength  rule.Strength `json:"strength"` // the maximum of its findings of that stage
 	Stage     rule.Stage    `json:"stage"`    // the maximum of its findings
 	Count     int64         `json:"count"`    // of findings
 	First     time.Time     `json:"firstSeen"`
 	Last      time.Time     `json:"lastSeen"`
 	Subject   Subject       `json:"subject"`             // of the gravest finding
 	Facts     []rule.Fact   `json:"facts"`               // of the gravest finding: the ones that are true
-	Lead      Sighting      `json:"lead"`                // the gravest finding; of equals the earliest, then the one of least id
+	Lead      Lead          `json:"lead"`                // the gravest finding; of equals the earliest, then the one of least id
 	Places    []Sighting    `json:"places"`              // the first findings by event time, then id; at most MaxPlaces
 	Continues bool          `json:"continues,omitempty"` // the key had an alert the day before that ended less than an hour earlier
 
 	Status  Status   `json:"status"`
 	Verdict Verdict  `json:"verdict,omitempty"`
-	History []Change `json:"history,omitempty"`
+	History []Change `json:"history,omitempty"` // oldest first, bounded
+
+	// Revision rises, not always by one, when the stage or severity rises and when the alert is closed or reopened; what
+	// subscribers are told of is a revision. It is a hundred for each closing or reopening, plus ten times the
+	// stage, plus the severity, so that the same content has the same revision in every store.
+	Revision int64 `json:"revision"`
 
 	From Provenance `json:"provenance"` // of the gravest finding
 }
@@ -190,8 +224,10 @@ type Alert struct {
 // Bounds of what is kept.
 const (
 	MaxEvidenced = 20       // findings of an alert that keep evidence
-	MaxEvidence  = 16 << 10 // bytes of evidence of one finding
+	MaxEvidence  = 16 << 10 // bytes of evidence of one finding, as JSON: facts and record
 	MaxPlaces    = 20       // places listed in an alert
+	MaxAlert     = 64 << 10 // bytes of an alert, as JSON
+	MaxCopy      = 4 << 10  // bytes of the copy of what is set aside, as JSON
 )
 
 // SetAside is a record, or a part of a transport, that could not be read or does not belong.
@@ -202,7 +238,7 @@ type SetAside struct {
 	Place  string    `json:"place"`
 	Source string    `json:"source"` // file or hub
 	Copy   string    `json:"copy"`   // bounded
-	Hash   string    `json:"hash"`   // SHA-256 of the whole, hex
+	Hash   string    `json:"hash"`   // SHA-256 of what was read of it, hex
 	Seen   time.Time `json:"seen"`   // when it was set aside
 	Run    string    `json:"run"`
 }

@@ -216,7 +216,7 @@ func (w *worker) one(b *batch, r *envelope.Record) {
 			failed = w.p.normalizer.Identify(r, &w.scratch, &w.ev)
 		}
 		if failed == nil {
-			b.findings = append(b.findings, alert.NewFinding(v, &w.ev, *r, w.o.From))
+			b.findings = append(b.findings, alert.NewFinding(v, &w.ev, alert.Evidence{Record: r.Body, Place: r.Origin.String()}, w.o.From))
 		}
 	})
 	if failed != nil {

@@ -1,0 +1,88 @@
+package alert
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// maxHistory bounds an alert's history, in bytes of JSON. The oldest changes are dropped.
+const maxHistory = 16 << 10
+
+// Assay is who made a Change that nobody made by hand.
+const Assay = "assay"
+
+// ErrChange says that a Change cannot be made.
+var ErrChange = errors.New("invalid change of an alert")
+
+// Mark makes an analyst's change: it sets status and verdict and keeps the change in the history.
+func (a *Alert) Mark(c Change) error {
+	switch {
+	case c.By == "":
+		return fmt.Errorf("%w: it does not say who makes it", ErrChange)
+	case c.At.IsZero():
+		return fmt.Errorf("%w: it has no time", ErrChange)
+	case !slices.Contains([]Status{Open, Acknowledged, Closed}, c.Status):
+		return fmt.Errorf("%w: %q is none of the statuses open, acknowledged, closed", ErrChange, c.Status)
+	case !slices.Contains([]Verdict{NoVerdict, TruePositive, FalsePositive, Benign}, c.Verdict):
+		return fmt.Errorf("%w: %q is none of the verdicts true-positive, false-positive, benign", ErrChange, c.Verdict)
+	case c.Verdict != NoVerdict && c.Status != Closed:
+		return fmt.Errorf("%w: only a closed alert has a verdict", ErrChange)
+	}
+	a.change(c)
+	return nil
+}
+
+// Reopen opens a closed alert to which a new finding came, unless its verdict is false positive or benign. It tells
+// whether it did.
+func (a *Alert) Reopen(at time.Time) bool {
+	if a.Status != Closed || a.Verdict == FalsePositive || a.Verdict == Benign {
+		return false
+	}
+	a.change(Change{At: at, By: Assay, Status: Open, Note: "new findings after it was closed"})
+	return true
+}
+
+// TakeMarks copies what belongs to analysts from a copy of the alert that they changed: status, verdict, history.
+func (a *Alert) TakeMarks(from *Alert) {
+	turns := from.Revision/100 - a.Revision/100
+	if turns <= 0 && (a.Status == Closed) != (from.Status == Closed) {
+		turns = 1
+	}
+	a.Status, a.Verdict, a.History = from.Status, from.Verdict, boundHistory(from.History)
+	a.revise(max(turns, 0))
+}
+
+func (a *Alert) change(c Change) {
+	turns := int64(0)
+	if (a.Status == Closed) != (c.Status == Closed) {
+		turns = 1
+	}
+	a.Status, a.Verdict = c.Status, c.Verdict
+	a.History = boundHistory(append(a.History, c))
+	a.revise(turns)
+}
+
+// revise brings the revision up to date with the alert's grade after it was closed or reopened so many times.
+func (a *Alert) revise(turns int64) {
+	a.Revision = (a.Revision/100+turns)*100 + 10*int64(a.Stage) + int64(a.Severity)
+}
+
+// boundHistory returns the latest changes that fit into maxHistory.
+func boundHistory(changes []Change) []Change {
+	var out []Change
+	size := 0
+	for _, c := range slices.Backward(changes) {
+		c.At = c.At.UTC().Round(0)
+		c.By, c.Note = clip(c.By, maxText), clip(c.Note, maxNote)
+		size += len(`{"at":"2006-01-02T15:04:05.999999999Z","by":"","status":"","verdict":"","note":""},`) +
+			jsonLen(c.By) + jsonLen(string(c.Status)) + jsonLen(string(c.Verdict)) + jsonLen(c.Note)
+		if size > maxHistory {
+			break
+		}
+		out = append(out, c)
+	}
+	slices.Reverse(out)
+	return out
+}

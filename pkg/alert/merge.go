@@ -1,0 +1,95 @@
+package alert
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/assay-sec/assay/pkg/rule"
+)
+
+// New returns the open alert of its first finding. Its Count is 0: counting is the business of whoever knows which
+// findings are new.
+func New(f *Finding) Alert {
+	a := Alert{
+		ID: f.AlertID, Tenant: f.Tenant, KeyName: f.KeyName, Key: f.Key, Day: f.Day(),
+		First: f.At, Last: f.At, Status: Open,
+	}
+	a.Add(f)
+	return a
+}
+
+// Add merges a finding of this alert into it. What comes of it depends on the set of the findings that were added, never
+// on their order or repetition. Count is left alone.
+func (a *Alert) Add(f *Finding) {
+	switch {
+	case f.Stage > a.Stage:
+		a.Stage, a.Severity, a.Strength = f.Stage, f.Severity, f.Strength
+	case f.Stage == a.Stage:
+		a.Severity, a.Strength = max(a.Severity, f.Severity), max(a.Strength, f.Strength)
+	}
+	if f.At.Before(a.First) {
+		a.First = f.At
+	}
+	if f.At.After(a.Last) {
+		a.Last = f.At
+	}
+	seen := Sighting{Finding: f.ID, At: f.At, Place: f.Place}
+	lead := Lead{Sighting: seen, Stage: f.Stage, Severity: f.Severity, Strength: f.Strength}
+	if a.Lead.Finding == "" || compareLeads(&lead, &a.Lead) < 0 {
+		a.Lead, a.Rule, a.Subject, a.From = lead, f.Rule, f.Subject, f.From
+		a.Facts = trueFacts(f.Facts)
+	}
+	a.Places = addPlace(a.Places, seen)
+	a.revise(0)
+}
+
+// compareLeads orders findings from the gravest down; of equals the earliest comes first, then the one of least id.
+func compareLeads(x, y *Lead) int {
+	return cmp.Or(
+		-cmp.Compare(x.Stage, y.Stage),
+		-cmp.Compare(x.Severity, y.Severity),
+		-cmp.Compare(x.Strength, y.Strength),
+		compareSightings(x.Sighting, y.Sighting),
+	)
+}
+
+func compareSightings(x, y Sighting) int {
+	return cmp.Or(x.At.Compare(y.At), strings.Compare(string(x.Finding), string(y.Finding)))
+}
+
+// addPlace puts s in its place, unless it is there or comes after MaxPlaces others.
+func addPlace(places []Sighting, s Sighting) []Sighting {
+	i, found := slices.BinarySearchFunc(places, s, compareSightings)
+	if found || i == MaxPlaces {
+		return places
+	}
+	places = slices.Insert(places, i, s)
+	return places[:min(len(places), MaxPlaces)]
+}
+
+func trueFacts(facts []rule.Fact) []rule.Fact {
+	out := []rule.Fact{}
+	for _, f := range facts {
+		if f.Truth == rule.True {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// pause is how long a key must be quiet around midnight for the next day's alert to be news.
+const pause = time.Hour
+
+// Follows tells whether the alert goes on where the day before's alert of the same key ended. Once true of two alerts,
+// it stays true however many findings either of them still gets.
+func (a *Alert) Follows(before *Alert) bool {
+	return a.ID.Previous() == before.ID && a.First.Sub(before.Last) < pause
+}
+
+// MayFollow tells whether the alert begins so early in its day that it may go on where another ended.
+func (a *Alert) MayFollow() bool { return DayOf(a.First.Add(-pause)) != a.Day }
+
+// MayBeFollowed tells whether the alert ends so late in its day that another may go on where it ended.
+func (a *Alert) MayBeFollowed() bool { return DayOf(a.Last.Add(pause)) != a.Day }
