@@ -36,11 +36,24 @@ type Data struct {
 	placeholderUTIs   guids
 	sampleAudiences   names
 	sampleTenants     guids
-	trustedCerts      names
+	trustedCerts      map[[20]byte]struct{}
 
 	defaults *Tenant
 	tenants  map[string]*Tenant
 }
+
+// The forms of issuers.
+const (
+	V1Issuer  = "v1"  // https://HOST/{tid}/
+	V2Issuer  = "v2"  // https://HOST/{tid}/v2.0
+	OwnIssuer = "own" // a customer's CIAM or B2C host
+)
+
+// The authentication types of domains (Microsoft Graph resource type domain).
+const (
+	Managed   = "Managed"
+	Federated = "Federated"
+)
 
 // Tenant is what is known of one tenant.
 type Tenant struct {
@@ -152,6 +165,24 @@ func (t *Tenant) MailboxOwner(mailbox string) (oid event.GUID, ok bool) {
 	return oid, ok
 }
 
+// AllowsTenant reports whether the application accepts tokens of the tenant. own says which tenants are the owner's.
+// known is false if that depends on own, which is not known.
+func (a *Application) AllowsTenant(observer, tenant string, own rule.Set) (allowed, known bool) {
+	switch {
+	case a.anyTenant:
+		return true, true
+	case a.allowed != nil:
+		return a.allowed.contains(tenant)
+	}
+	return own.Contains(observer, tenant)
+}
+
+// AllowsAlgorithm reports whether the application accepts tokens with the alg, whatever its case. known is
+// false if nothing is said of it.
+func (a *Application) AllowsAlgorithm(alg string) (allowed, known bool) {
+	return a.allowedAlgs.has(alg), a.allowedAlgs != nil
+}
+
 // Domain returns what is known of the domain, whatever the case. known is false if nothing is known of the
 // tenant's domains; ok is false if this one is not among them.
 func (t *Tenant) Domain(name string) (d *Domain, ok, known bool) {
@@ -259,11 +290,9 @@ func (d *Data) SampleTenants() rule.Set { return globalGUIDs{"sampleTenants", d.
 // BadUserAgents is the set of user agents that an attacker used, to the byte.
 func (d *Data) BadUserAgents() rule.Set { return globalExact{"badUserAgents", d.badUserAgents} }
 
-// TrustedCertificates is the set of certificates, by hex SHA-1, that an x5c header may hold: the published keys' and the
-// configured ones.
-func (d *Data) TrustedCertificates() rule.Set {
-	return globalNames{"trustedCertificates", d.trustedCerts}
-}
+// TrustedCertificates is the set of certificates, by SHA-1, that an x5c header may hold: those of the published keys and
+// the configured ones.
+func (d *Data) TrustedCertificates() rule.Set { return trustedCertificates{d} }
 
 // VIPs is the set of people and mailboxes of whom an access is graver: object ids, names or mailbox GUIDs.
 func (d *Data) VIPs() rule.Set {

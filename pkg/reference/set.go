@@ -162,3 +162,15 @@ func (s placeholderUTIs) Contains(_, value string) (in, known bool) {
 	_, in = s.data.placeholderUTIs[id]
 	return in, true
 }
+
+type trustedCertificates struct{ data *Data }
+
+func (trustedCertificates) Name() string { return "trustedCertificates" }
+func (s trustedCertificates) Contains(_, value string) (in, known bool) {
+	t, ok := sha1Thumbprint(value)
+	if !ok {
+		return false, true
+	}
+	_, in = s.data.trustedCerts[t]
+	return in, true
+}
