@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -124,8 +123,9 @@ func syntaxProblem(err error) Problem {
 		p.Text = "not valid YAML: " + text[len(m[0]):]
 		p.Line, _ = strconv.Atoi(m[1])
 	}
-	if p.Line == 0 {
-		p.Line = 1
+	// The library counts lines from 0 where its parser finds the mistake, and from 1 where its scanner does.
+	if p.Line == 0 || strings.Contains(p.Text, "did not find expected") {
+		p.Line++
 	}
 	return p
 }
@@ -219,29 +219,38 @@ func (v value) entries(f func(key, val value)) {
 // keys reads a mapping whose keys are known. Any other key is a mistake.
 func (v value) keys(known map[string]func(value)) {
 	v.entries(func(key, val value) {
-		read, ok := known[key.node.Value]
-		if !ok {
-			key.fail("unknown key%s", suggestion(key.node.Value, known))
+		if read, ok := known[key.node.Value]; ok {
+			read(val)
 			return
 		}
-		read(val)
+		key.fail("unknown key%s", suggestion(key.node.Value, known))
 	})
 }
 
 // require records keys that the mapping lacks.
 func (v value) require(names ...string) {
-	if v.node.Kind != yaml.MappingNode {
-		return
-	}
 	for _, name := range names {
-		found := false
-		for i := 0; i < len(v.node.Content); i += 2 {
-			found = found || v.node.Content[i].Value == name
-		}
-		if !found {
+		if v.node.Kind == yaml.MappingNode && !v.has(name) {
 			v.fail("lacks the key %q", name)
 		}
 	}
+}
+
+func (v value) has(name string) bool {
+	for i := 0; i < len(v.node.Content); i += 2 {
+		if v.node.Content[i].Value == name {
+			return true
+		}
+	}
+	return false
+}
+
+// requireOne records that the mapping has none of the keys.
+func (v value) requireOne(names ...string) {
+	if v.node.Kind != yaml.MappingNode || slices.ContainsFunc(names, v.has) {
+		return
+	}
+	v.fail("lacks one of the keys %s", strings.Join(names, ", "))
 }
 
 // list calls f for each item. It reports whether the list was given at all, be it empty.
@@ -307,24 +316,46 @@ func (v value) guid() (string, bool) {
 	})
 }
 
-func (v value) addr() (netip.Addr, bool) {
-	return parsed(v, "an IP address", func(s string) (netip.Addr, error) {
+// addr reads an IP address: one, not a range.
+func (v value) addr() (string, bool) {
+	return parsed(v, "an IP address", func(s string) (string, error) {
 		a, err := netip.ParseAddr(s)
 		if err != nil || a.Zone() != "" {
-			return a, errPlain
+			return "", errPlain
 		}
-		return a.Unmap(), nil
+		return a.Unmap().String(), nil
 	})
 }
 
 // date reads a UTC day.
-func (v value) date() (time.Time, bool) {
-	return parsed(v, "a date such as 2023-05-15", func(s string) (time.Time, error) {
-		t, err := time.Parse(time.DateOnly, s)
+func (v value) date() (string, bool) {
+	return parsed(v, "a date such as 2023-05-15", func(s string) (string, error) {
+		if _, err := time.Parse(time.DateOnly, s); err != nil {
+			return "", errPlain
+		}
+		return s, nil
+	})
+}
+
+// instant reads a time with its zone.
+func (v value) instant() (time.Time, bool) {
+	return parsed(v, "a time such as 2023-05-15T03:00:00Z", func(s string) (time.Time, error) {
+		t, err := time.Parse(time.RFC3339, s)
 		if err != nil {
 			return t, errPlain
 		}
-		return t, nil
+		return t.UTC(), nil
+	})
+}
+
+// share reads a number from 0 to 1.
+func (v value) share() (float64, bool) {
+	return parsed(v, "a share from 0 to 1", func(s string) (float64, error) {
+		x, err := strconv.ParseFloat(s, 64)
+		if err != nil || !(x >= 0 && x <= 1) {
+			return 0, errPlain
+		}
+		return x, nil
 	})
 }
 
@@ -343,20 +374,47 @@ func (v value) duration() (time.Duration, bool) {
 }
 
 // pattern reads a regular expression of RE2.
-func (v value) pattern() (*regexp.Regexp, bool) {
-	return parsed(v, "a regular expression", regexp.Compile)
+func (v value) pattern() (string, bool) {
+	return parsed(v, "a regular expression", func(s string) (string, error) {
+		_, err := regexp.Compile(s)
+		return s, err
+	})
 }
 
-// thumbprint reads the SHA-1 of a certificate, in hex or base64url, into the base64url that tokens carry as kid and x5t.
-func (v value) thumbprint() (string, bool) {
-	return parsed(v, "a SHA-1 thumbprint in hex (40 digits) or base64url (27 characters)", func(s string) (string, error) {
-		if b, err := hex.DecodeString(strings.ReplaceAll(s, ":", "")); err == nil && len(b) == 20 {
-			return base64.RawURLEncoding.EncodeToString(b), nil
+// digest reads a hash of that many bytes in hex, with or without colons, into lower case.
+func (v value) digest(what string, size int) (string, bool) {
+	return parsed(v, fmt.Sprintf("a %s in hex (%d digits)", what, 2*size), func(s string) (string, error) {
+		b, err := hex.DecodeString(strings.ReplaceAll(s, ":", ""))
+		if err != nil || len(b) != size {
+			return "", errPlain
 		}
-		if b, err := base64.RawURLEncoding.Strict().DecodeString(s); err == nil && len(b) == 20 {
-			return s, nil
+		return hex.EncodeToString(b), nil
+	})
+}
+
+func (v value) sha1() (string, bool)   { return v.digest("SHA-1", 20) }
+func (v value) sha256() (string, bool) { return v.digest("SHA-256", 32) }
+
+// tokenID reads a token id (uti) in any form in which logs write one.
+func (v value) tokenID() (string, bool) {
+	return parsed(v, "a token id", func(s string) (string, error) {
+		if _, err := event.ParseTokenID(s); err != nil {
+			return "", errPlain
 		}
-		return "", errPlain
+		return s, nil
+	})
+}
+
+// phrase reads any text.
+func (v value) phrase() (string, bool) { return v.text("a text") }
+
+// issuer reads the issuer that a keys document gives for a key.
+func (v value) issuer() (string, bool) {
+	return parsed(v, "an issuer such as https://login.microsoftonline.com/{tenantid}/v2.0", func(s string) (string, error) {
+		if !strings.HasPrefix(s, "https://") {
+			return "", errPlain
+		}
+		return s, nil
 	})
 }
 
@@ -390,17 +448,27 @@ func (v value) flag() (flag, ok bool) {
 	return w == "true", ok
 }
 
-// list reads a list of values of one type; nil means that the list was not given.
-func list[T any](v value, read func(value) (T, bool)) []T {
-	out := []T{}
-	if !v.list(func(item value) {
-		if x, ok := read(item); ok {
-			out = append(out, x)
+// into returns a reader that keeps what read makes of the value.
+func into[T any](dst *T, read func(value) (T, bool)) func(value) {
+	return func(v value) {
+		if x, ok := read(v); ok {
+			*dst = x
 		}
-	}) {
-		return nil
 	}
-	return out
+}
+
+// each returns a reader of a list, which is not nil afterwards, be it empty: given and empty is not the same as not given.
+func each[T any](dst *[]T, read func(value) (T, bool)) func(value) {
+	return func(v value) {
+		items := []T{}
+		if v.list(func(item value) {
+			if x, ok := read(item); ok {
+				items = append(items, x)
+			}
+		}) {
+			*dst = items
+		}
+	}
 }
 
 // bound cuts a text for a message.

@@ -1,0 +1,66 @@
+// Package config reads assay.yaml, the one document in which the people who run Assay say what is theirs: tenants and their
+// names, allowlists, domains, indicators of their own, and the stage, severity and thresholds of rules.
+//
+// It is strict. A key that it does not know is a mistake and not a no-op, because a misspelt allowlist is a silent hole; and
+// all mistakes are told at once, each with file, line, column and field. A document with a mistake changes
+// nothing. The package reads text and gives values; what the values do is the business of packages reference and rules.
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/assay-sec/assay/pkg/reference"
+)
+
+// Config is what one document says. The zero value is the built-in default: nothing is overridden.
+type Config struct {
+	// Hash is the SHA-256 of the document, in hex, as sha256sum prints it; "" where there is none.
+	Hash string
+	// Reference overrides reference data, see reference.New.
+	Reference reference.Source
+	// Names are the tenants' names for people, by tenant id.
+	Names map[string]string
+}
+
+// Load reads the document in the file. Its error is a Problems where the file can be read and the document is wrong.
+func Load(file string) (*Config, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	return Parse(file, text)
+}
+
+// Parse reads the document, which problems call by the name of the file. Its error is a Problems.
+func Parse(file string, text []byte) (*Config, error) {
+	sum := sha256.Sum256(text)
+	c := &Config{Hash: hex.EncodeToString(sum[:])}
+	d := &document{file: file}
+	if root, ok := d.parse(text); ok {
+		root.keys(c.reference())
+	}
+	if err := d.err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Tenant returns the id of the only tenant of the document, or "" where there is none or more than one.
+func (c *Config) Tenant() string {
+	if len(c.Reference.Tenants) != 1 {
+		return ""
+	}
+	for id := range c.Reference.Tenants {
+		return id
+	}
+	return ""
+}
