@@ -14,6 +14,7 @@ import (
 	"os"
 
 	"github.com/assay-sec/assay/pkg/reference"
+	"github.com/assay-sec/assay/pkg/rules"
 )
 
 // Config is what one document says. The zero value is the built-in default: nothing is overridden.
@@ -22,6 +23,8 @@ type Config struct {
 	Hash string
 	// Reference overrides reference data, see reference.New.
 	Reference reference.Source
+	// Rules changes rules, see rules.Catalogue.
+	Rules rules.Settings
 	// Names are the tenants' names for people, by tenant id.
 	Names map[string]string
 }
@@ -46,12 +49,28 @@ func Parse(file string, text []byte) (*Config, error) {
 	c := &Config{Hash: hex.EncodeToString(sum[:])}
 	d := &document{file: file}
 	if root, ok := d.parse(text); ok {
-		root.keys(c.reference())
+		known := c.reference()
+		known["rules"] = c.rules
+		root.keys(known)
+	}
+	if len(d.problems) == 0 {
+		c.compile(d)
 	}
 	if err := d.err(); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// compile makes sure that who uses the configuration will not find a mistake in it that its reader has missed.
+func (c *Config) compile(d *document) {
+	ref, err := reference.New(c.Reference)
+	if err == nil {
+		_, err = rules.Catalogue(ref, c.Rules)
+	}
+	if err != nil {
+		d.add(Problem{Text: err.Error()})
+	}
 }
 
 // Tenant returns the id of the only tenant of the document, or "" where there is none or more than one.

@@ -109,7 +109,7 @@ func TestSyntax(t *testing.T) {
 		{"an alias", "mailFrontends: &a []\ns2sAppIds: *a\n", "c.yaml:1:16: mailFrontends: anchors (&a) and aliases are not supported"},
 		{"a merge key", "defaults:\n  <<: {vips: []}\n", "c.yaml:2:3: defaults.<<: merge keys are not supported"},
 		{"a tag", "badUserAgents: [!!binary aGVsbG8=]\n", "c.yaml:1:17: badUserAgents[0]: tags (!!binary) are not supported"},
-		{"a long text", "badUserAgents: [" + strings.Repeat("x", 2000) + "]\n", "c.yaml:1:17: badUserAgents[0]: is 2000 bytes long: at most 1024 are allowed"},
+		{"a long text", "badUserAgents: [" + strings.Repeat("x", 2000) + "]\n", "c.yaml:1:17: badUserAgents[0]: is 2000 bytes long: at most 512 are allowed"},
 		{"control characters", "\"a\\e[2Jb\": 1\n", "c.yaml:1:1: a\x1b[2Jb: unknown key"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

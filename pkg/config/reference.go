@@ -140,6 +140,9 @@ func fetch(v value) (f reference.Fetch, ok bool) {
 		"kids": each(&f.KIDs, value.phrase),
 	})
 	v.require("document", "at", "kids")
+	if f.KIDs != nil && len(f.KIDs) == 0 {
+		v.fail("has no kids: a document without keys was not read successfully")
+	}
 	return f, true
 }
 

@@ -22,7 +22,7 @@ import (
 // Bounds of a document.
 const (
 	MaxSize     = 16 << 20 // bytes of a document
-	maxText     = 1 << 10  // bytes of one text in it
+	maxText     = 512      // bytes of one text in it
 	maxProblems = 1000     // mistakes that are told apart
 )
 

@@ -1,0 +1,92 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/assay-sec/assay/pkg/reference"
+	"github.com/assay-sec/assay/pkg/rule"
+	"github.com/assay-sec/assay/pkg/rules"
+)
+
+// rules reads what the document says of rules. A rule is named by its id.
+func (c *Config) rules(v value) {
+	// The built-in reference data will do: which rules there are and which knobs they have does not hang on it.
+	ref, err := reference.New()
+	if err != nil {
+		v.fail("the built-in reference data cannot be read: %v", err)
+		return
+	}
+	catalogue, err := rules.Catalogue(ref, nil)
+	if err != nil {
+		v.fail("the built-in rules cannot be read: %v", err)
+		return
+	}
+	known := map[string]bool{}
+	for _, r := range catalogue {
+		known[r.ID] = true
+	}
+	c.Rules = rules.Settings{}
+	v.entries(func(key, val value) {
+		id := key.node.Value
+		if !known[id] {
+			key.fail("there is no such rule%s", suggestion(id, known))
+			return
+		}
+		c.Rules[id] = setting(ref, id, val)
+	})
+}
+
+func setting(ref *reference.Data, id string, v value) (s rules.Setting) {
+	v.keys(map[string]func(value){
+		"stage": func(v value) {
+			if stage, ok := named[rule.Stage](v, rule.Off, rule.Observe, rule.Enabled); ok {
+				s.Stage = &stage
+			}
+		},
+		"severity": func(v value) {
+			if severity, ok := named(v, rule.Severities()...); ok {
+				s.Severity = &severity
+			}
+		},
+		"knobs": func(v value) {
+			s.Knobs = map[string]string{}
+			v.entries(func(key, val value) {
+				text, ok := val.text("a duration, a whole number, true or false")
+				if !ok {
+					return
+				}
+				name := key.node.Value
+				// The rule itself knows its knobs best: ask it for each alone, so that each mistake has its place.
+				_, err := rules.Catalogue(ref, rules.Settings{id: {Knobs: map[string]string{name: text}}})
+				if err != nil {
+					val.fail("%s", strings.TrimPrefix(err.Error(), fmt.Sprintf("rules.%s.knobs.%s: ", id, name)))
+					return
+				}
+				s.Knobs[name] = text
+			})
+		},
+	})
+	if v.node.Kind == yaml.MappingNode && len(v.node.Content) == 0 {
+		v.fail("says nothing: delete it, or give a stage, a severity or knobs")
+	}
+	return s
+}
+
+// named reads one of the values by its name.
+func named[T fmt.Stringer](v value, all ...T) (T, bool) {
+	words := make([]string, len(all))
+	for i, x := range all {
+		words[i] = x.String()
+	}
+	w, ok := v.word(words...)
+	for _, x := range all {
+		if ok && x.String() == w {
+			return x, true
+		}
+	}
+	var zero T
+	return zero, false
+}
