@@ -438,11 +438,12 @@ func (b *builder) apps(field string, list []App) map[string]*Application {
 			b.fail(field+".maxLife", "is negative")
 		}
 		app := &Application{MaxLife: a.MaxLife, EntraOnly: a.EntraOnly, allowedAlgs: b.names(field+".allowedAlgs", a.AllowedAlgs)}
-		if slices.Equal(a.AllowedTenants, []string{"any"}) {
+		named := a.AllowedTenants
+		if i := slices.Index(named, AnyTenant); i >= 0 {
 			app.anyTenant = true
-		} else {
-			app.allowed = b.guids(field+".allowedTenants", a.AllowedTenants)
+			named = slices.Delete(slices.Clone(named), i, i+1)
 		}
+		app.allowed = b.guids(field+".allowedTenants", named)
 		if b.fits(field+".audience", a.Audience) {
 			out[lower(a.Audience)] = app
 		}

@@ -23,7 +23,7 @@ func merge(a, b Source) Source {
 		SampleTenants:       over(a.SampleTenants, b.SampleTenants, itself),
 		TrustedCertificates: over(a.TrustedCertificates, b.TrustedCertificates, itself),
 		Defaults:            layer(a.Defaults, b.Defaults),
-		Tenants:             maps.Clone(a.Tenants), // merged before, so in lower case,
+		Tenants:             maps.Clone(a.Tenants),
 	}
 	for id, t := range b.Tenants {
 		if m.Tenants == nil {

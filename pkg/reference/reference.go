@@ -42,6 +42,9 @@ type Data struct {
 	tenants  map[string]*Tenant
 }
 
+// AnyTenant is the word that stands for every work or school tenant in App.AllowedTenants.
+const AnyTenant = "any"
+
 // The forms of issuers.
 const (
 	V1Issuer  = "v1"  // https://HOST/{tid}/
@@ -168,13 +171,13 @@ func (t *Tenant) MailboxOwner(mailbox string) (oid event.GUID, ok bool) {
 // AllowsTenant reports whether the application accepts tokens of the tenant. own says which tenants are the owner's.
 // known is false if that depends on own, which is not known.
 func (a *Application) AllowsTenant(observer, tenant string, own rule.Set) (allowed, known bool) {
-	switch {
-	case a.anyTenant:
-		return true, true
-	case a.allowed != nil:
-		return a.allowed.contains(tenant)
+	if a.allowed == nil {
+		return own.Contains(observer, tenant)
 	}
-	return own.Contains(observer, tenant)
+	if in, _ := a.allowed.contains(tenant); in {
+		return true, true
+	}
+	return a.anyTenant && !sameGUID(tenant, ConsumerTenant), true
 }
 
 // AllowsAlgorithm reports whether the application accepts tokens with the alg, whatever its case. known is

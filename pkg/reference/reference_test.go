@@ -275,6 +275,7 @@ func TestTenantLookups(t *testing.T) {
 		Apps: []App{
 			{Audience: "api://Orders", MaxLife: 2 * time.Hour, AllowedAlgs: []string{"ES256"}, EntraOnly: true},
 			{Audience: "open", AllowedTenants: []string{"any"}},
+			{Audience: "everybody", AllowedTenants: []string{"any", ConsumerTenant}},
 			{Audience: "partner", AllowedTenants: []string{fabrikam}},
 		},
 	}}})
@@ -337,8 +338,15 @@ func TestTenantLookups(t *testing.T) {
 		t.Error("its algorithm")
 	}
 	open, _, _ := c.Application("open")
-	if allowed, _ := open.AllowsTenant(contoso, ConsumerTenant, d.OwnTenants()); !allowed {
+	if allowed, known := open.AllowsTenant(contoso, fabrikam, d.OwnTenants()); !allowed || !known {
 		t.Error("any tenant")
+	}
+	if allowed, _ := open.AllowsTenant(contoso, ConsumerTenant, d.OwnTenants()); allowed {
+		t.Error("personal accounts are let in without being named")
+	}
+	everybody, _, _ := c.Application("everybody")
+	if allowed, _ := everybody.AllowsTenant(contoso, ConsumerTenant, d.OwnTenants()); !allowed {
+		t.Error("personal accounts that are named beside any")
 	}
 	if _, known := open.AllowsAlgorithm("RS256"); known {
 		t.Error("algorithms that nobody named")
@@ -422,7 +430,7 @@ func TestMistakesNameTheirField(t *testing.T) {
 			"contoso": {},
 			contoso: {
 				GuestOIDs: []string{"x"}, VIPs: []string{""}, MailboxOID: map[string]string{"m": "o"},
-				Apps:      []App{{AllowedTenants: []string{"any", contoso}, MaxLife: -1}},
+				Apps:      []App{{AllowedTenants: []string{"every"}, MaxLife: -1}},
 				Delegates: []Delegate{{Mailbox: "m"}, {Mailbox: mailbox}}, UTICoverage: map[string]float64{someApp: 1.5},
 				AppOnlyMailApps: []AppOnlyMailApp{{AppID: "x"}},
 			},
@@ -439,7 +447,7 @@ func TestMistakesNameTheirField(t *testing.T) {
 		"knownMailClients[0].appId", "knownMailClients[1].clientInfo[0]", "knownMailClients[1].maxAge", "placeholderUtis[0]",
 		"trustedCertificates[0]", "sampleAudiences[0]: is longer", "defaults.maxKeyAge", "defaults.domains[0].authType", "defaults.domains[0].name",
 		"tenants.contoso: \"contoso\" is not a GUID", "guestOids[0]", "vips[0]: is empty", ".mailboxOid: \"m\"", ".mailboxOid.m: \"o\"",
-		"apps[0].allowedTenants[0]: \"any\"", "apps[0].maxLife", "apps[0].audience: is empty", "delegates[0].mailbox", "delegates[1].user",
+		"apps[0].allowedTenants[0]: \"every\"", "apps[0].maxLife", "apps[0].audience: is empty", "delegates[0].mailbox", "delegates[1].user",
 		".utiCoverage." + someApp, "appOnlyMailApps[0].appId", "is named twice",
 	} {
 		if !strings.Contains(err.Error(), want) {

@@ -97,7 +97,8 @@ type MailClient struct {
 // App is one of the applications that accept tokens.
 type App struct {
 	Audience string `yaml:"audience" json:"audience"` // the aud claim
-	// AllowedTenants are the tenants whose tokens it accepts: ids, or the one word "any". Nil: the own tenants.
+	// AllowedTenants are the ids of the tenants whose tokens it accepts. The word "any" stands for every work or school
+	// tenant; the tenant of personal accounts has to be named even beside it. Nil: the own tenants.
 	AllowedTenants []string      `yaml:"allowedTenants,omitempty" json:"allowedTenants,omitempty"`
 	MaxLife        time.Duration `yaml:"maxLife,omitempty" json:"maxLife,omitempty"`         // of its tokens; 0: not known
 	AllowedAlgs    []string      `yaml:"allowedAlgs,omitempty" json:"allowedAlgs,omitempty"` // nil: RS256 for Entra tokens
