@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/assay-sec/assay/pkg/alert"
@@ -48,6 +49,7 @@ func Merge(current *alert.Alert, findings []alert.Finding, known func(alert.Find
 	switch {
 	case current != nil:
 		out.Alert = *current
+		out.Alert.Places = slices.Clone(current.Places) // Add writes into it
 	case len(fresh) == 0:
 		return out, nil
 	default:
