@@ -21,12 +21,18 @@ type Origin struct {
 	Line   int64  `json:"line,omitempty"`  // 1-based line in the file on which the record starts; 0: no line
 	Index  int    `json:"index,omitempty"` // 1-based place in the array or batch that holds it; 0: not in one
 
+	// Message is the 1-based place of the message that holds the record among those of its payload: the place of its
+	// sequence number in the metadata of an Event Hubs batch. In a file it is the place in an array of batches or of
+	// strings. 0: there is no such array.
+	Message int `json:"message,omitempty"`
+
 	Partition string    `json:"partition,omitempty"`
 	Sequence  int64     `json:"sequence,omitempty"`
 	Enqueued  time.Time `json:"enqueued,omitzero"`
 }
 
-// String returns "file:line" with "#index" where the record stands in an array, as editors and people read it.
+// String returns "file:line" with "#index" where the record stands in an array, and "#message#index" where that stands in
+// another, as editors and people read it.
 func (o Origin) String() string {
 	s := o.Source
 	if o.Partition != "" {
@@ -34,6 +40,9 @@ func (o Origin) String() string {
 	}
 	if o.Line > 0 {
 		s += fmt.Sprintf(":%d", o.Line)
+	}
+	if o.Message > 0 {
+		s += fmt.Sprintf("#%d", o.Message)
 	}
 	if o.Index > 0 {
 		s += fmt.Sprintf("#%d", o.Index)

@@ -1,0 +1,218 @@
+package envelope
+
+import "strings"
+
+// value is how far a JSON value has been scanned. Scanning can stop at any byte and go on with more text.
+type value struct {
+	at      int    // bytes scanned, counted from the window's pos
+	depth   int    // brackets that are open
+	kinds   uint64 // bit n: the bracket at depth n+1 is {; deeper ones are only counted
+	prev    token
+	quoted  bool // inside a string
+	named   bool // there was a name at depth 1 that does not begin with @
+	records bool // the last name at depth 1 announces a batch
+	opaque  bool // batches in it do not count
+}
+
+// token is what stands in front of a byte.
+type token uint8
+
+const (
+	nothing token = iota
+	opened        // { or [
+	comma
+	colon
+	scalar // the byte in front belongs to a number, true, false or null
+	closed // a value has ended
+)
+
+// verdict says why scanning stopped.
+type verdict uint8
+
+const (
+	cut   verdict = iota // at the end of the window
+	whole                // behind the value
+	batch                // at the [ of the records of a batch
+	brokenString
+	brokenValue
+	brokenBracket
+	brokenLine
+)
+
+func (v verdict) String() string {
+	switch v {
+	case brokenString:
+		return "a line ends inside a string"
+	case brokenValue:
+		return "a value begins where none may stand"
+	case brokenBracket:
+		return "the brackets do not match"
+	case brokenLine:
+		return "the line ends inside a record"
+	}
+	return "the text is no JSON"
+}
+
+func (v *value) inObject() bool { return v.depth > 0 && v.depth <= 64 && v.kinds>>(v.depth-1)&1 == 1 }
+
+// mismatched reports whether a closing bracket is not of the kind that was opened.
+func (v *value) mismatched(closing byte) bool {
+	return v.depth <= 64 && (v.kinds>>(v.depth-1)&1 == 1) != (closing == '}')
+}
+
+func (v *value) open(object bool) {
+	if v.depth++; v.depth <= 64 {
+		bit := uint64(1) << (v.depth - 1)
+		if v.kinds &^= bit; object {
+			v.kinds |= bit
+		}
+	}
+}
+
+// scan goes on to the end of v, which begins with a bracket, a quote, or as a number or literal does. It checks as much of the grammar as tells a record with a torn string or bracket from
+// the records behind it, and no more.
+func (s *splitter) scan(v *value) verdict {
+	text := s.text
+	i := s.pos + v.at
+	end := func(at int, d verdict) verdict {
+		v.at = at - s.pos
+		return d
+	}
+	if v.quoted {
+		n, d := s.stringEnd(i, i)
+		if d != whole {
+			return end(n, d)
+		}
+		v.quoted, v.prev = false, closed
+		if i = n; v.depth == 0 {
+			return end(i, whole)
+		}
+	}
+	for i < len(text) {
+		switch c := text[i]; c {
+		case '"':
+			if v.prev >= scalar {
+				return end(i, brokenValue)
+			}
+			n, d := s.stringEnd(i, i+1)
+			name := v.depth == 1 && v.prev != colon && v.inObject()
+			switch {
+			case d == cut && name && len(text)-i <= longestName:
+				return end(i, cut) // read the name in one piece
+			case d == cut:
+				v.quoted = true
+				if name {
+					v.name(text[i+1 : i+2])
+				}
+				return end(n, cut)
+			case d != whole:
+				return end(n, d)
+			}
+			if name {
+				v.name(text[i+1 : n-1])
+			}
+			v.prev = closed
+			if i = n; v.depth == 0 {
+				return end(i, whole)
+			}
+		case ':', ',':
+			if v.depth == 0 {
+				return end(i, whole)
+			}
+			if v.prev = colon; c == ',' {
+				v.prev = comma
+			}
+			i++
+		case '{', '[':
+			object := c == '{'
+			if v.prev >= scalar || v.prev != colon && v.inObject() {
+				return end(i, brokenValue)
+			}
+			if v.depth == 1 && !object && v.records && v.prev == colon && !v.opaque {
+				return end(i, batch)
+			}
+			v.open(object)
+			v.prev = opened
+			i++
+		case '}', ']':
+			if v.depth == 0 {
+				return end(i, whole)
+			}
+			if v.mismatched(c) {
+				return end(i, brokenBracket)
+			}
+			v.prev = closed
+			i++
+			if v.depth--; v.depth == 0 {
+				return end(i, whole)
+			}
+		case '\n':
+			if s.lines && len(s.frames) == 0 {
+				if i+1 == len(text) && !s.ended() {
+					return end(i, cut)
+				}
+				if i+1 < len(text) && (text[i+1] == '{' || text[i+1] == '[') {
+					return end(i, brokenLine)
+				}
+			}
+			fallthrough
+		case ' ', '\r', '\t':
+			if v.depth == 0 {
+				return end(i, whole)
+			}
+			if v.prev == scalar {
+				v.prev = closed
+			}
+			i++
+		default:
+			if v.prev == closed {
+				return end(i, brokenValue)
+			}
+			v.prev = scalar
+			i++
+		}
+	}
+	return end(i, cut)
+}
+
+// longestName bounds the names that can announce a batch.
+const longestName = 64
+
+// name takes note of a name at depth 1. The records of a batch stand under "records"; under "value", when no other name
+// but annotations such as "@odata.context" came before, they are the answer of a Microsoft API.
+func (v *value) name(s string) {
+	v.records = s == "records" || s == "value" && !v.named
+	if s == "" || s[0] != '@' {
+		v.named = true
+	}
+}
+
+// stringEnd finds the place behind the string whose opening quote is in front of from or, when scanning goes on, farther
+// away. Where the window is cut it returns a place at which scanning can go on.
+func (s *splitter) stringEnd(start, from int) (int, verdict) {
+	text := s.text
+	for j := from; ; j++ {
+		n := strings.IndexByte(text[j:], '"')
+		if n < 0 {
+			if lf := s.lineEnd(start); lf < len(text) {
+				return lf, brokenString
+			}
+			return len(text) - backslashes(text[from:])&1, cut
+		}
+		if j += n; backslashes(text[from:j])&1 == 0 {
+			if lf := s.lineEnd(start); lf < j {
+				return lf, brokenString
+			}
+			return j + 1, whole
+		}
+	}
+}
+
+// backslashes counts those at the end of s.
+func backslashes(s string) int {
+	n := 0
+	for n < len(s) && s[len(s)-1-n] == '\\' {
+		n++
+	}
+	return n
+}
