@@ -46,9 +46,12 @@ type page struct {
 	used  int // columns of the line that are taken
 }
 
+// minWidth is the narrowest terminal that the page fits itself to. A narrower one breaks the lines as it likes.
+const minWidth = 60
+
 func newPage(w io.Writer, t Terminal) *page {
 	if t.Width > 0 {
-		t.Width = max(t.Width, 40)
+		t.Width = max(t.Width, minWidth)
 	}
 	return &page{w: bufio.NewWriter(w), term: t}
 }
@@ -90,11 +93,12 @@ func (p *page) end() {
 // line is a line of one text.
 func (p *page) line(st style, text string) { p.put(st, text).end() }
 
-// wrap writes the text on as many lines as it needs, each indented.
+// wrap writes the text and ends the line, on as many lines as it needs. All but the first are indented, and so is the
+// first unless the line is further already.
 func (p *page) wrap(st style, indent int, text string) {
 	room := maxColumns
 	if p.term.Width > 0 {
-		room = max(p.term.Width-indent, 20)
+		room = max(p.term.Width-max(indent, p.used), 20)
 	}
 	text = cut(escape(text), 4*room)
 	for text != "" {
@@ -105,8 +109,11 @@ func (p *page) wrap(st style, indent int, text string) {
 				row = row[:i]
 			}
 		}
-		p.space(indent-p.used).write(st, row).end()
+		p.space(max(indent-p.used, 0)).write(st, row).end()
 		text = strings.TrimLeft(text[len(row):], " ")
+	}
+	if p.used > 0 {
+		p.end()
 	}
 }
 

@@ -61,7 +61,7 @@ func TestCut(t *testing.T) {
 
 func TestPageAlignsByWidth(t *testing.T) {
 	var out bytes.Buffer
-	p := newPage(&out, Terminal{Width: 40})
+	p := newPage(&out, Terminal{Width: 60})
 	for _, name := range []string{"alice", "山田太郎", "a-very-long-name-indeed", ""} {
 		p.fit(plain, name, 10).space(2).right(plain, "12", 5).space(2).put(plain, "end")
 		p.end()
@@ -83,17 +83,20 @@ func TestPageAlignsByWidth(t *testing.T) {
 
 func TestPageWraps(t *testing.T) {
 	var out bytes.Buffer
-	p := newPage(&out, Terminal{Width: 40})
-	p.wrap(plain, 10, "the token was issued by the consumer tenant but opened a mailbox of an organisation")
-	p.wrap(plain, 10, strings.Repeat("x", 45))
+	p := newPage(&out, Terminal{Width: 60})
+	p.wrap(plain, 30, "the token was issued by the consumer tenant but opened a mailbox of an organisation")
+	p.wrap(plain, 30, strings.Repeat("x", 45))
+	p.put(plain, "id").space(2).wrap(plain, 4, "the token was issued by the consumer tenant but opened a mailbox of an organisation")
 	if err := p.flush(); err != nil {
 		t.Fatal(err)
 	}
-	want := `          the token was issued by the
-          consumer tenant but opened a
-          mailbox of an organisation
-          xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
-          xxxxxxxxxxxxxxx
+	want := `                              the token was issued by the
+                              consumer tenant but opened a
+                              mailbox of an organisation
+                              xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+                              xxxxxxxxxxxxxxx
+id  the token was issued by the consumer tenant but opened a
+    mailbox of an organisation
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
@@ -150,7 +153,7 @@ func FuzzPage(f *testing.F) {
 			}
 		}
 		if columns > 0 {
-			columns = max(columns, 40)
+			columns = max(columns, minWidth)
 		}
 		mustBeHarmless(t, render(t, term, text), int(columns))
 		if escape(escape(text)) != escape(text) {
