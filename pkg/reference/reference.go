@@ -193,6 +193,20 @@ func (t *Tenant) Domain(name string) (d *Domain, ok, known bool) {
 	return d, ok, t.domains != nil
 }
 
+// AppOnlyMail reports whether the application may read any mail on its own behalf. known is false if nobody has said which
+// applications may.
+func (t *Tenant) AppOnlyMail(appID string) (may, known bool) {
+	if t.appOnlyMailApps == nil {
+		return false, false
+	}
+	id, err := event.ParseGUID(appID)
+	if err != nil {
+		return false, true
+	}
+	_, may = t.appOnlyMailApps[id]
+	return may, true
+}
+
 // AppOnlyMailbox reports whether the application may read the mailbox, which is given as its GUID or its address, on its
 // own behalf. known is false if nobody has said which applications may.
 func (t *Tenant) AppOnlyMailbox(appID, mailbox string) (may, known bool) {

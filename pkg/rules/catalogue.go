@@ -20,7 +20,19 @@ import (
 type constructor func(ref *reference.Data, k *knobs) *rule.Rule
 
 // catalogue lists every built-in rule in the order of its documents.
-var catalogue = []constructor{}
+var catalogue = []constructor{
+	// Mailbox audit.
+	mailboxConsumerTenantToken,
+	mailboxTokenTenantMismatch,
+	mailboxOwnerLogonWithForeignOID,
+	mailboxTokenOverAge,
+	mailboxTokenIssuedInFuture,
+	mailboxUTIMalformed,
+	mailboxUnexpectedClientApp,
+	mailboxClientAppProtocolMismatch,
+	mailboxScriptedClient,
+	mailboxAppOnlyUnlistedApp,
+}
 
 // Catalogue returns the built-in rules for the reference data and the settings. An error names every setting that
 // does not fit.

@@ -1,0 +1,80 @@
+package rules
+
+import (
+	"github.com/assay-sec/assay/pkg/event"
+	"github.com/assay-sec/assay/pkg/reference"
+	"github.com/assay-sec/assay/pkg/rule"
+)
+
+// mailboxUnexpectedClientApp finds mail that was read by an application that has no business reading mail here: how the one
+// customer who saw Storm-0558 saw it ("unexpected ClientAppID and AppID"). It is as good as the list of expected clients, so
+// where a tenant has given none, it compares with the built-in ones of Microsoft and only observes.
+func mailboxUnexpectedClientApp(ref *reference.Data, _ *knobs) *rule.Rule {
+	configured := told(ref.MailClients())
+	unlisted := func(app event.Field[string], expected rule.Set) rule.Predicate {
+		return rule.All(isGUID(app), rule.Not(rule.Listed(app, expected)))
+	}
+	client := rule.All(configured, unlisted(event.AppID, ref.MailClients()))
+	frontend := rule.All(configured, unlisted(event.FrontendApp, ref.MailFrontends()))
+	vip := rule.Any(rule.Listed(event.Mailbox, ref.VIPs()), rule.Listed(event.MailboxOwner, ref.VIPs()))
+
+	const (
+		whyClient   = "an application that is not among the expected mail clients used the mailbox"
+		whyFrontend = "the mailbox was used through an API that is not among those known to stand in front of mailboxes"
+	)
+	r := &rule.Rule{
+		ID:      "mailbox-unexpected-client-app",
+		Title:   "Mail read or sent by an unexpected application",
+		Version: 1,
+		Kinds:   []event.Kind{event.Audit},
+		Scope:   rule.InFold(event.Operation, "MailItemsAccessed", "AttachmentAccess", "Send", "SearchQueryInitiatedExchange"),
+		Legs: []rule.Leg{
+			{ID: "client-vip", Why: whyClient + " of a VIP", When: rule.All(client, vip), Severity: rule.High, Strength: rule.Moderate},
+			{ID: "frontend-vip", Why: whyFrontend + ", and it is a VIP's", When: rule.All(frontend, vip), Severity: rule.High, Strength: rule.Moderate},
+			{ID: "client", Why: whyClient, When: client, Severity: rule.Medium, Strength: rule.Moderate},
+			{ID: "frontend", Why: whyFrontend, When: frontend, Severity: rule.Medium, Strength: rule.Moderate},
+			{
+				ID:       "client-unlearned",
+				Why:      "an application that is not a known mail client of Microsoft used the mailbox, and nobody has said which clients are expected here",
+				When:     rule.All(rule.Not(configured), unlisted(event.AppID, ref.KnownMailClients())),
+				Severity: rule.Medium, Strength: rule.Moderate, Stage: rule.Observe,
+			}, {
+				ID:       "frontend-unlearned",
+				Why:      whyFrontend + ", and nobody has said which clients are expected here",
+				When:     rule.All(rule.Not(configured), unlisted(event.FrontendApp, ref.MailFrontends())),
+				Severity: rule.Medium, Strength: rule.Moderate, Stage: rule.Observe,
+			},
+		},
+		Key:   keyByApp(),
+		Stage: rule.Enabled,
+		Doc: rule.Doc{
+			Proves: "The client application, or the API in front of the mailbox, is not one that reads mail in this tenant. By itself that is an " +
+				"unusual application; with a rule about the token on the same record it is an intrusion.",
+			Evades: "Claiming the id of an expected application, which a forger is free to do: mailbox-client-app-protocol-mismatch and the rules " +
+				"about the token's age, tenant and id look at what he forgets. Without mailClients the rule compares with Microsoft's own clients and only observes.",
+			FalsePositives: []string{
+				"A new application or add-in: review its permissions and owner, then add it to mailClients.",
+				"A tenant without mailClients: count ClientAppId and AppId over 30 days of your own records, review every one, and list them " +
+					"under the tenant (or under defaults). Only then does the rule page.",
+				"A new API of Microsoft in front of mailboxes: verify the id in Microsoft's list of first-party applications, then add it to mailFrontends.",
+			},
+			Runbook: []string{
+				"Look the app id up in Entra ID (enterprise applications): name, owner, publisher, when and by whom it was consented to. An id that " +
+					"exists nowhere in the tenant is a strong sign of forgery: call the incident lead.",
+				"Compare address, ClientInfoString and hour with what that application does elsewhere, and see the other alerts on the same mailbox.",
+				"Count the mailboxes that it opened in 30 days. One ambassador, or two dozen people with one thing in common, is a target list.",
+				"If nobody vouches for it: disable its service principal, revoke its grants and the owners' sessions, export the records, " +
+					"and look for the tokens' UniqueTokenId in the sign-in logs.",
+				"If it is wanted, add it to mailClients with its reason; do not suppress it by mailbox.",
+			},
+			Attack:  []string{"T1114.002", "T1550.001"},
+			Sources: []string{cisaAdvisory, csrbReview, storm0558Analysis, firstPartyApps},
+		},
+	}
+	if !ref.MailClientsConfigured() {
+		r.Stage = rule.Observe
+		r.StageReason = "mailClients is not configured: count ClientAppId and AppId over 30 days of your own MailItemsAccessed records, " +
+			"review them, and list them under defaults or the tenant"
+	}
+	return r
+}
