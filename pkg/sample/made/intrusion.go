@@ -167,7 +167,7 @@ func (t *Tenant) forgedToken(at time.Time, i int) token {
 func GoldenSAML(dir string, seed uint64) error {
 	t := story(seed, 2)
 	admin, victim := &t.people[0], &t.people[3]
-	const at = "192.0.2.66"
+	const at = "192.0.2.199"
 	by := record("user", record("id", admin.oid, "displayName", nil, "userPrincipalName", admin.upn, "ipAddress", at, "roles", list{}))
 	changes := []change{
 		{
