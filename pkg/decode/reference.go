@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"strings"
@@ -61,8 +62,9 @@ type reader struct {
 	text string
 }
 
+// newReader hands jsontext all of the text at once: it never has to resume in the middle of a token.
 func newReader(s string) reader {
-	return reader{jsontext.NewDecoder(strings.NewReader(s), jsontext.AllowDuplicateNames(true)), s}
+	return reader{jsontext.NewDecoder(bytes.NewBufferString(s), jsontext.AllowDuplicateNames(true)), s}
 }
 
 func (d reader) whole() error {
@@ -72,30 +74,38 @@ func (d reader) whole() error {
 	return d.end()
 }
 
+// end checks that nothing follows the value that was read.
 func (d reader) end() error {
-	_, err := d.ReadToken()
-	if errors.Is(err, io.EOF) {
-		return nil
+	at := d.ahead(" \t\r\n")
+	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
+		return &Error{Err: ErrSyntax, Offset: at}
 	}
-	if err == nil {
-		return &Error{Err: ErrSyntax, Offset: d.InputOffset()}
-	}
-	return d.fail(err)
+	return nil
+}
+
+// ahead returns the offset of the first byte behind what was read that is none of those.
+func (d reader) ahead(of string) int64 {
+	return int64(len(d.text) - len(strings.TrimLeft(d.text[d.InputOffset():], of)))
 }
 
 func (d reader) token() (jsontext.Token, error) {
+	if in, n := d.StackIndex(d.StackDepth()); in == '{' && n%2 == 0 && strings.ContainsRune("ntf0", rune(d.PeekKind())) {
+		// Not a name: jsontext would first look whether that literal or number is a good one.
+		return jsontext.Token{}, &Error{Err: ErrSyntax, Offset: d.ahead(", \t\r\n")}
+	}
 	t, err := d.ReadToken()
 	if err != nil {
 		return t, d.fail(err)
 	}
 	if d.StackDepth() > MaxDepth {
-		return t, &Error{Err: ErrDepth, Offset: d.InputOffset()}
+		return t, &Error{Err: ErrDepth, Offset: d.InputOffset() - 1}
 	}
 	return t, nil
 }
 
+// fail tells apart what jsontext found. Without a SyntacticError the text ended where a value should stand.
 func (d reader) fail(err error) error {
-	e := &Error{Err: ErrSyntax, Offset: d.InputOffset()}
+	e := &Error{Err: ErrSyntax, Offset: int64(len(d.text))}
 	if se := (*jsontext.SyntacticError)(nil); errors.As(err, &se) {
 		e.Offset = se.ByteOffset
 		if m := se.Err.Error(); strings.Contains(m, "UTF-8") || strings.Contains(m, "surrogate") {
@@ -110,11 +120,11 @@ func (d reader) object(l Level, v *Values) error {
 		return err
 	}
 	for d.PeekKind() != '}' {
+		at := d.ahead(", \t\r\n")
 		t, err := d.token()
 		if err != nil {
 			return err
 		}
-		at := d.InputOffset()
 		name := t.String()
 		e, wanted := lookup(l, name)
 		x, err := d.value(e.child, v)
@@ -154,9 +164,9 @@ func (d reader) value(child Level, v *Values) (Value, error) {
 		case 'f':
 			return Value{Kind: False}, nil
 		case '0':
-			return Value{Number, strings.Clone(t.String())}, nil
+			return Value{Number, t.String()}, nil
 		default:
-			return Value{String, strings.Clone(t.String())}, nil
+			return Value{String, t.String()}, nil
 		}
 	}
 }

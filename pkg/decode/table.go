@@ -73,6 +73,9 @@ func index(fields []field) [numLevels]map[string]entry {
 			if p, rest, ok := strings.Cut(spelling, ":"); ok && levelPrefix[p] != none {
 				l, name = levelPrefix[p], rest
 			}
+			if rank >= maxSpellings {
+				panic(fmt.Sprintf("decode table: slot %d has more than %d spellings", f.slot, maxSpellings))
+			}
 			if old, taken := ix[l][name]; taken {
 				panic(fmt.Sprintf("decode table: %q at level %d is claimed by slots %d and %d", name, l, old.slot, f.slot))
 			}

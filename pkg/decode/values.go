@@ -27,7 +27,11 @@ type Values struct {
 	slots   [numSlots]Value
 	seen    [numSlots]uint16 // bit r: the spelling of rank r was there
 	touched []Slot
+	own     arena
 }
+
+// maxSpellings is how many bits there are.
+const maxSpellings = 16
 
 // Get returns the value of a slot.
 func (v *Values) Get(s Slot) Value { return v.slots[s] }
@@ -39,6 +43,7 @@ func (v *Values) Reset() {
 		v.seen[s] = 0
 	}
 	v.touched = v.touched[:0]
+	v.own.reset()
 }
 
 // set stores x under the entry's slot unless a better spelling was there. It reports false when a spelling
