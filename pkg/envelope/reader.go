@@ -76,6 +76,10 @@ func (r *Reader) open() error {
 	w := newWindow(text, r.chunk)
 	w.ensure(lookAhead)
 	w.text = strings.TrimPrefix(w.text, byteOrderMark)
+	if t, ok := asTable(w, origin, r.limit); ok {
+		r.from = t
+		return nil
+	}
 	start := trimBlank(w.text[:min(len(w.text), lookAhead)])
 	if start != "" && !looksLikeJSON(start) {
 		return &Broken{Reason: reasonUnknown, Detail: unknown(start), Copy: excerpt(w.text), Origin: origin}

@@ -120,6 +120,24 @@ var readerCases = []struct {
 	{"text", "hello\nworld\n", []string{`f !unrecognised-format`}},
 	{"an archive", "PK\x03\x04{", []string{`f !unrecognised-format`}},
 
+	{"Purview", "RecordId,CreationDate,AuditData\r\n1,2,\"{\"\"Id\"\":\"\"a\\\"\"b\"\"}\"\r\n",
+		[]string{`f:2 {"RecordId":"1","CreationDate":"2","AuditData":"{\"Id\":\"a\\\"b\"}"}`}},
+	{"Log Analytics", "\ufeffType,TimeGenerated [UTC],UserId\nSigninLogs,\"4/28/2021, 2:54:37.000 PM\",\nSigninLogs,,\"a\r\nb\"",
+		[]string{`f:2 {"Type":"SigninLogs","TimeGenerated":"4/28/2021, 2:54:37.000 PM"}`, `f:3 {"Type":"SigninLogs","UserId":"a\r\nb"}`}},
+	{"PowerShell", "#TYPE Selected.X\r\n\"RecordType\";\"AuditData\"\r\n\"1\";\"{}\"\r\n\r\n;\r\n",
+		[]string{`f:3 {"RecordType":"1","AuditData":"{}"}`}},
+	{"rows of the wrong length", "Type,Category\na,b\nc\nd,e,f\ng,h\n",
+		[]string{`f:2 {"Type":"a","Category":"b"}`, `f:3 !invalid-csv`, `f:4 !invalid-csv`, `f:5 {"Type":"g","Category":"h"}`}},
+	{"a bare quote in a row", "Type,Category\na,\"b\"c\"\nd,e\"f\ng,h\n", []string{`f:2 !invalid-csv`, `f:4 {"Type":"g","Category":"h"}`}},
+	{"an open quote", "Type,Category\na,\"b\nc,d\ne,f\n",
+		[]string{`f:2 !invalid-csv`, `f:3 {"Type":"c","Category":"d"}`, `f:4 {"Type":"e","Category":"f"}`}},
+	{"an open quote before others", "Type,Category\na,\"b\n\"c\",d\n\"e\",\"f\"\n",
+		[]string{`f:2 !invalid-csv`, `f:3 {"Type":"c","Category":"d"}`, `f:4 {"Type":"e","Category":"f"}`}},
+	{"CSV of something else", "name,colour\nx,red\n", []string{`f !unrecognised-format`}},
+	{"a header alone", "Type,Category", nil},
+	{"torn gzip of CSV", strings.TrimSuffix(zip("Type,Category\na,b\nc,d"), "\x00\x00\x00"),
+		[]string{`f:2 {"Type":"a","Category":"b"}`, `f:3 !invalid-gzip`}},
+
 	{"gzip", zip("{\"a\":1}\n{\"a\":2}\n"), []string{`f:1 {"a":1}`, `f:2 {"a":2}`}},
 	{"gzip in parts", zip("{\"a\":1}\n{\"a\"") + zip(":2}\n"), []string{`f:1 {"a":1}`, `f:2 {"a":2}`}},
 	{"gzip of nothing", zip(""), nil},
@@ -161,10 +179,18 @@ func chunked(r io.Reader, chunk, ahead, limit int) *Reader {
 	c.chunk, c.limit = chunk, limit
 	if err := c.open(); err != nil {
 		c.from = &refused{err}
-	} else if s, ok := c.from.(*splitter); ok {
-		// The first chunk has been read whole, to recognise the form. Read it again in pieces.
-		s.window = newWindow(io.MultiReader(strings.NewReader(s.text), rest{s.src, s.err}), chunk)
-		s.ahead = ahead
+	}
+	// The first chunk has been read whole, to recognise the form. Read it again in pieces.
+	again := func(w *window) {
+		line := w.line
+		*w = newWindow(io.MultiReader(strings.NewReader(w.rest()), rest{w.src, w.err}), chunk)
+		w.line, w.ahead = line, ahead
+	}
+	switch s := c.from.(type) {
+	case *splitter:
+		again(&s.window)
+	case *table:
+		again(&s.window)
 	}
 	return c
 }
