@@ -32,6 +32,16 @@ var catalogue = []constructor{
 	mailboxClientAppProtocolMismatch,
 	mailboxScriptedClient,
 	mailboxAppOnlyUnlistedApp,
+
+	// Sign-ins, risk and directory audit.
+	signinFederatedTokenForManagedDomain,
+	signinFederationIssuerMismatch,
+	signinGoldenSAMLPattern,
+	signinFederatedMFANotTrusted,
+	riskTokenIssuerAnomaly,
+	riskAnomalousToken,
+	auditFederationTrustChanged,
+	auditActorTokenImpersonation,
 }
 
 // Catalogue returns the built-in rules for the reference data and the settings. An error names every setting that
