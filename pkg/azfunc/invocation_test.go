@@ -116,7 +116,7 @@ func TestEventHub(t *testing.T) {
 	props := map[string]Value{"Diagnostic-Id": `"` + trace + `"`}
 	place := func(evs ...Event) EventHub {
 		return EventHub{
-			Namespace: "ns.servicebus.windows.net", Hub: "signins", ConsumerGroup: "detect", Partition: "1", Events: evs,
+			Namespace: "ns.servicebus.windows.net", Hub: "sign-ins", ConsumerGroup: "detect", Partition: "1", Events: evs,
 		}
 	}
 	batch := place(
@@ -137,7 +137,7 @@ func TestEventHub(t *testing.T) {
 		{"eventhub-one-string", place(
 			Event{Sequence: 41, Offset: "8589934592", Enqueued: at(3, 0), PartitionKey: "k", Properties: props},
 		)},
-		{"eventhub-older", EventHub{Hub: "signins", ConsumerGroup: "$Default", Partition: "1", Events: []Event{
+		{"eventhub-older", EventHub{Hub: "sign-ins", ConsumerGroup: "$Default", Partition: "1", Events: []Event{
 			{Sequence: 41, Offset: "a:1", Enqueued: at(3, 127)},
 			{Sequence: 42, Offset: "a:2", Enqueued: at(4, 0)},
 		}}},

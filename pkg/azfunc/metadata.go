@@ -237,7 +237,7 @@ type Sys struct {
 
 // Sys reads the member sys of the metadata; what is missing or unreadable is zero.
 func (in *Invocation) Sys() Sys {
-	var raw struct{ MethodName, UtcNow, RandGuid Value } //nolint:revive // the host's names
+	var raw struct{ MethodName, UtcNow, RandGuid Value }
 	if in.Metadata["sys"].Decode(&raw) != nil {
 		return Sys{}
 	}

@@ -212,9 +212,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serveForwarded(ctx context.Context, w http.ResponseWriter, r *http.Request, h http.Handler) {
 	t := &tracker{ResponseWriter: w}
 	defer func() {
-		switch p := recover(); {
-		case p == nil:
-		case p == http.ErrAbortHandler: //nolint:errorlint // the very value, as net/http compares it
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler:
 			panic(p)
 		default:
 			s.log.ErrorContext(ctx, "call failed", "error", fmt.Errorf("%w: %v", ErrPanic, p), "stack", string(debug.Stack()))

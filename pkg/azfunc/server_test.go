@@ -48,6 +48,9 @@ func (l *lines) all(t *testing.T) []map[string]any {
 	}
 }
 
+// text returns a member of a line as text.
+func text(line map[string]any, key string) string { return fmt.Sprint(line[key]) }
+
 // serving returns a server with routes, ready to answer, and its log.
 func serving(t *testing.T, o Options, register func(r *Routes)) (*Server, *lines) {
 	t.Helper()
@@ -85,16 +88,20 @@ func TestAnswers(t *testing.T) {
 		want    string // the answer
 		logged  string // a part of the error
 	}{
-		{"no result", func(context.Context, *Invocation) (*Result, error) { return nil, nil }, emptyInvocation,
-			200, `{"Outputs":{},"Logs":[],"ReturnValue":null}`, ""},
+		{
+			"no result", func(context.Context, *Invocation) (*Result, error) { return nil, nil }, emptyInvocation,
+			200, `{"Outputs":{},"Logs":[],"ReturnValue":null}`, "",
+		},
 		{"result", func(context.Context, *Invocation) (*Result, error) {
 			return &Result{Outputs: map[string]any{"q": []int{1}}, Logs: []string{"two findings"}, ReturnValue: 7}, nil
 		}, emptyInvocation, 200, `{"Outputs":{"q":[1]},"Logs":["two findings"],"ReturnValue":7}`, ""},
 		{"error", func(context.Context, *Invocation) (*Result, error) {
 			return &Result{Logs: []string{"lost"}}, errors.New("store is out of reach")
 		}, emptyInvocation, 500, "", "store is out of reach"},
-		{"panic", func(context.Context, *Invocation) (*Result, error) { panic("boom") }, emptyInvocation,
-			500, "", "panic: boom"},
+		{
+			"panic", func(context.Context, *Invocation) (*Result, error) { panic("boom") }, emptyInvocation,
+			500, "", "panic: boom",
+		},
 		{"nil pointer", func(_ context.Context, in *Invocation) (*Result, error) {
 			var r *Retry
 			return nil, fmt.Errorf("never %d", r.Count)
@@ -132,7 +139,7 @@ func TestAnswers(t *testing.T) {
 				}
 				return
 			}
-			if len(all) != 1 || !strings.Contains(all[0]["error"].(string), tc.logged) ||
+			if len(all) != 1 || !strings.Contains(text(all[0], "error"), tc.logged) ||
 				all[0]["invocationId"] != "inv-1" || all[0]["function"] != "signin" || all[0]["level"] != "ERROR" ||
 				all[0]["traceId"] != "4bf92f3577b34da6a3ce929d0e0e4736" {
 				t.Errorf("logged %v", all)
@@ -227,26 +234,27 @@ func TestForwardedPanic(t *testing.T) {
 	})
 	srv := httptest.NewServer(s)
 	defer srv.Close()
-	get := func(path string) (*http.Response, error) {
+	get := func(path string) (status int, err error) {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		resp, err := srv.Client().Do(r)
-		if err == nil {
-			defer func() { _ = resp.Body.Close() }()
-			_, err = io.ReadAll(resp.Body)
+		if err != nil {
+			return 0, err
 		}
-		return resp, err
+		defer func() { _ = resp.Body.Close() }()
+		_, err = io.ReadAll(resp.Body)
+		return resp.StatusCode, err
 	}
-	if resp, err := get("/api/early?code=secret"); err != nil || resp.StatusCode != 500 {
-		t.Errorf("got %v, %v", resp, err)
+	if status, err := get("/api/early?code=secret"); err != nil || status != 500 {
+		t.Errorf("got %d, %v", status, err)
 	}
 	if _, err := get("/api/late"); err == nil {
 		t.Error("half an answer ends as if it were whole")
 	}
-	if resp, err := get("/"); err != nil || resp.StatusCode != 204 {
-		t.Errorf("after panics: %v, %v", resp, err)
+	if status, err := get("/"); err != nil || status != 204 {
+		t.Errorf("after panics: %d, %v", status, err)
 	}
 	all := log.all(t)
 	if len(all) != 2 || all[0]["function"] != "/api/early" || strings.Contains(fmt.Sprint(all), "secret") {
@@ -291,7 +299,7 @@ func TestDeadline(t *testing.T) {
 		}
 		all := log.all(t)
 		for i, want := range []string{"deadline", "did not return in time: the deadline", "wait for memory: the deadline", ""} {
-			if !strings.Contains(all[i]["error"].(string), want) {
+			if !strings.Contains(text(all[i], "error"), want) {
 				t.Errorf("line %d is %v, want %q", i, all[i], want)
 			}
 		}
@@ -301,13 +309,15 @@ func TestDeadline(t *testing.T) {
 func TestRequestsWaitForTheApp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		opened := make(chan struct{})
-		s := New(Options{Deadline: time.Minute, Logger: NewLogger(io.Discard, nil),
+		s := New(Options{
+			Deadline: time.Minute, Logger: NewLogger(io.Discard, nil),
 			Build: func(context.Context) (*Routes, error) {
 				<-opened
 				var r Routes
 				r.Function("f", HandlerFunc(func(context.Context, *Invocation) (*Result, error) { return nil, nil }))
 				return &r, nil
-			}})
+			},
+		})
 		built := make(chan error, 1)
 		go func() { built <- s.start(t.Context()) }()
 
@@ -381,7 +391,7 @@ func TestBrokenBody(t *testing.T) {
 			t.Errorf("status %d", w.Code)
 		}
 	}
-	if all := log.all(t); len(all) != 3 || !strings.Contains(all[0]["error"].(string), "read request body: unexpected EOF") {
+	if all := log.all(t); len(all) != 3 || !strings.Contains(text(all[0], "error"), "read request body: unexpected EOF") {
 		t.Errorf("logged %v", all)
 	}
 	if s.budget.used != 0 {
