@@ -60,26 +60,26 @@ const (
 
 // Process runs the source through the pipeline to its end.
 //
-// On an error the report tells what was done until then, and the same source may be run again.
+// On an error the report tells what was done until then, and the same source may be run again. What was read before the
+// source failed is recorded.
 func (p *Pipeline) Process(ctx context.Context, src Source, o Options) (*Report, error) {
 	started := time.Now()
 	workers := o.Workers
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 
 	// Batches flow to the workers; their results flow to the recorder in the order of the source, so that the same
 	// input keeps the same evidence however many workers there are.
 	work := make(chan *batch, workers)
 	order := make(chan *batch, 2*workers)
+	var unread error // set before order is closed
 	go func() {
 		defer close(order)
 		defer close(work)
-		if err := read(ctx, src, work, order); err != nil {
-			cancel(err)
-		}
+		unread = read(ctx, src, work, order)
 	}()
 	stopped := make(chan *worker, workers)
 	for range workers {
@@ -99,7 +99,7 @@ func (p *Pipeline) Process(ctx context.Context, src Source, o Options) (*Report,
 		<-b.done
 		if failed == nil && ctx.Err() == nil {
 			if failed = rec.record(ctx, b); failed != nil {
-				cancel(failed)
+				cancel()
 			}
 		}
 	}
@@ -108,10 +108,13 @@ func (p *Pipeline) Process(ctx context.Context, src Source, o Options) (*Report,
 		(<-stopped).addTo(report)
 	}
 	report.Seconds = time.Since(started).Seconds()
-	if failed == nil && ctx.Err() != nil {
-		failed = context.Cause(ctx)
+	switch {
+	case failed != nil:
+		return report, failed
+	case ctx.Err() != nil:
+		return report, context.Cause(ctx)
 	}
-	return report, failed
+	return report, unread
 }
 
 // batch is a run of consecutive records and what a worker made of them.
