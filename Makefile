@@ -43,7 +43,7 @@ build: go ## Build bin/assay, one static executable
 .PHONY: run
 run: build ## Find the forged tokens in the bundled logs
 	@mkdir -p $(dir $(RUN_STORE)) && rm -f $(RUN_STORE)*
-	@$(SAMPLE)/run bin/assay $(RUN_STORE)
+	@./bin/assay detect --store $(RUN_STORE) --config $(SAMPLE)/assay.yaml $(SAMPLE)/events
 
 .PHONY: test
 test: go ## Run all tests, with the race detector
@@ -82,7 +82,7 @@ fuzz: go ## Fuzz each target for FUZZTIME (30s)
 .PHONY: lint
 lint: go $(TOOLS)/golangci-lint-$(GOLANGCI) ## Check format, style and the import rules
 	@$(TOOLS)/golangci-lint-$(GOLANGCI) run
-	@bash -n .ci/run $(SAMPLE)/run
+	@bash -n .ci/run
 
 .PHONY: fmt
 fmt: go $(TOOLS)/golangci-lint-$(GOLANGCI) ## Format the code

@@ -74,7 +74,7 @@ func (t *Tenant) forgedReads() []audit {
 	first, second := t.victims()
 	rest := mailClient{app: forgedApp, name: "", frontend: exchange, info: "Client=REST;Client=RESTSystem;;"}
 	borrowed := mailClient{app: outlook, name: "Outlook Mobile", frontend: exchange, info: "Client=REST;Client=RESTSystem;;"}
-	issued := day(14, 0, 50) // one token, renewed again and again, keeps its first issue time
+	issued := day(13, 0, 40) // one token, renewed again and again, keeps its first issue time
 
 	read := func(at time.Time, whose *person, c mailClient, address string) audit {
 		a := t.mail(at, whose, c, "MailItemsAccessed", 50)

@@ -113,7 +113,7 @@ func (t *Tenant) person(name string, i int) person {
 
 // account makes the local part of an address of a name.
 func account(name string) string {
-	plain := strings.NewReplacer("é", "e", "ü", "ue", "ö", "oe", "ø", "o", "č", "c", " ", ".", "'", "").Replace(strings.ToLower(name))
+	plain := strings.NewReplacer("é", "e", "ë", "e", "á", "a", "ř", "r", "ü", "ue", "ö", "oe", "ø", "o", "č", "c", " ", ".", "'", "").Replace(strings.ToLower(name))
 	return strings.ReplaceAll(plain, "..", ".")
 }
 
