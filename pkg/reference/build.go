@@ -259,6 +259,13 @@ func (b *builder) keyHistory(keys []Key, fetches []Fetch) keyHistory {
 		}
 		// Issuers of 2015 end in a slash, later ones do not.
 		k.Issuer = strings.TrimSuffix(k.Issuer, "/")
+		switch {
+		case k.Scope != "":
+		case strings.Contains(k.Issuer, "{tenantid}"):
+			k.Scope = TenantsScope
+		case strings.Contains(lower(k.Issuer), "/"+ConsumerTenant):
+			k.Scope = ConsumersScope
+		}
 		h.keys[k.KID] = &k
 	}
 	for i, f := range fetches {

@@ -55,7 +55,8 @@ type Key struct {
 	// Issuer is the issuer that the document gives for the key, with {tenantid} in place of any tenant. Empty if no
 	// document gives one: then Scope alone tells.
 	Issuer string `yaml:"issuer,omitempty" json:"issuer,omitempty"`
-	// Scope is consumers or tenants: from the issuer, else from the certificate's subject. Empty if neither tells.
+	// Scope is consumers or tenants: from the issuer, else from the certificate's subject. Empty if neither tells, as for
+	// a key of one tenant alone.
 	Scope     string    `yaml:"scope,omitempty" json:"scope,omitempty"`
 	Cloud     string    `yaml:"cloud,omitempty" json:"cloud,omitempty"`        // cloud_instance_name
 	SHA1      string    `yaml:"sha1,omitempty" json:"sha1,omitempty"`          // of the certificate, hex

@@ -21,6 +21,21 @@ type constructor func(ref *reference.Data, k *knobs) *rule.Rule
 
 // catalogue lists every built-in rule in the order of its documents.
 var catalogue = []constructor{
+	// Tokens, as one's own applications and gateways and the Azure Activity log see them.
+	tokenKIDKnownBad,
+	tokenKeyIssuerScopeViolation,
+	tokenKIDNotPublished,
+	tokenSignedByExpiredCertificate,
+	tokenAlgUnexpected,
+	tokenIssuerTenantMismatch,
+	tokenTenantNotAllowed,
+	tokenVersionShapeMismatch,
+	tokenLifetimeExcessive,
+	tokenTimeAnomaly,
+	tokenUTIMissingOrMalformed,
+	tokenConsumerSubjectInEnterprise,
+	tokenActorOrUnsignedImpersonation,
+
 	// Mailbox audit.
 	mailboxConsumerTenantToken,
 	mailboxTokenTenantMismatch,
@@ -33,11 +48,21 @@ var catalogue = []constructor{
 	mailboxScriptedClient,
 	mailboxAppOnlyUnlistedApp,
 
-	// Sign-ins, risk and directory audit.
+	// Every log.
+	iocIP,
+
+	// Sign-ins.
 	signinFederatedTokenForManagedDomain,
 	signinFederationIssuerMismatch,
 	signinGoldenSAMLPattern,
 	signinFederatedMFANotTrusted,
+
+	// Microsoft Graph activity.
+	graphTokenTimeAnomaly,
+	graphMailAccessUnlistedApp,
+	graphSigninActivityIDInvalid,
+
+	// Risk and directory audit.
 	riskTokenIssuerAnomaly,
 	riskAnomalousToken,
 	auditFederationTrustChanged,
@@ -91,8 +116,5 @@ func build(construct constructor, ref *reference.Data, settings Settings) (*rule
 			r.Legs[i].Severity = *s.Severity
 		}
 	}
-	if err := k.err(); err != nil {
-		return r, k.declared, fmt.Errorf("rules.%s.%w", id, err)
-	}
-	return r, k.declared, nil
+	return r, k.declared, errors.Join(k.mistakes("rules."+id)...)
 }

@@ -38,22 +38,15 @@ func keyByAddress() rule.Key {
 	}}
 }
 
-// keyBySigningKey groups by the kid of the token, else by what it claims to be for. A kid is what a validator has to
-// stop trusting; a forger cannot vary it freely, because a validator has to know it.
+// keyBySigningKey groups by the kid of the token. It is for rules that fire only on kids of the reference data, which a
+// forger cannot vary freely.
 func keyBySigningKey() rule.Key {
 	return rule.Key{Name: "key", Of: func(ev *event.Event) string {
 		if kid := ev.Token.KeyID; kid.OK() && kid.V != "" {
 			return strings.Clone(kid.V)
 		}
-		return ofAudience(ev)
+		return folded(ev.Token.Audience)
 	}}
-}
-
-// keyByAudience groups by the tenant that the token claims to come from and the audience that it is for.
-func keyByAudience() rule.Key { return rule.Key{Name: "tenant and audience", Of: ofAudience} }
-
-func ofAudience(ev *event.Event) string {
-	return folded(ev.Token.Tenant) + " " + folded(ev.Token.Audience)
 }
 
 // folded returns a copy of the text in lower case, or "" if it was not logged. Events alias their batch, keys outlive it.

@@ -19,10 +19,7 @@ var scriptMarks = []string{
 // exchangeOnline is Exchange Online as the resource of a sign-in (Microsoft's list of first-party applications).
 const exchangeOnline = "00000002-0000-0ff1-ce00-000000000000"
 
-var (
-	webProtocol = regexp.MustCompile(`^Client=(OWA|WebServices)\b`)
-	mailPath    = regexp.MustCompile(`(?i)/(me|users/[^/?]+)/(messages|mailfolders)([/?(]|$)`)
-)
+var webProtocol = regexp.MustCompile(`^Client=(OWA|WebServices)\b`)
 
 // mailboxScriptedClient finds mail that a script reads. Storm-0558 used PowerShell and Python against the API of Outlook on the
 // web; so do many honest scripts, hence it is a supporting sign, but less so where the client is one of

@@ -81,13 +81,16 @@ func read[T any](k *knobs, name string, standard T, doc string, parse func(strin
 	return v
 }
 
-// err returns what was wrong with the values, and the names that the rule does not have.
-func (k *knobs) err() error {
-	errs := k.errs
+// mistakes returns what was wrong with the values, and the names that the rule does not have, each with its place.
+func (k *knobs) mistakes(place string) []error {
+	var errs []error
+	for _, err := range k.errs {
+		errs = append(errs, fmt.Errorf("%s.%w", place, err))
+	}
 	for _, name := range slices.Sorted(maps.Keys(k.values)) {
 		if !slices.ContainsFunc(k.declared, func(d Knob) bool { return d.Name == name }) {
-			errs = append(errs, fmt.Errorf("knobs.%s: the rule has no such knob", name))
+			errs = append(errs, fmt.Errorf("%s.knobs.%s: the rule has no such knob", place, name))
 		}
 	}
-	return errors.Join(errs...)
+	return errs
 }
