@@ -261,7 +261,9 @@ var table = []field{
 	{SlotAuthenticationDetails, none, signIn("authenticationDetails")},
 	{SlotTokenProtectionStatusDetails, Protection, signIn("tokenProtectionStatusDetails")},
 	{SlotSignInSessionStatus, none, one("protection:signInSessionStatus")},
-	{SlotRiskEventTypes, none, one("properties:riskEventTypes_v2", "riskEventTypes_v2", "RiskEventTypes_V2", "properties:riskEventTypes_V2")},
+	// The older name holds the same detections and stands alone in records from before the newer one, or beside it.
+	{SlotRiskEventTypes, none, one("properties:riskEventTypes_v2", "riskEventTypes_v2", "RiskEventTypes_V2", "properties:riskEventTypes_V2",
+		"properties:riskEventTypes", "riskEventTypes", "RiskEventTypes")},
 	{SlotRiskState, none, signIn("riskState")},
 	{SlotRiskLevelDuringSignIn, none, signIn("riskLevelDuringSignIn")},
 	{SlotClientCredentialType, none, signIn("clientCredentialType")},

@@ -215,6 +215,28 @@ func TestOtherFeeds(t *testing.T) {
 			},
 		},
 		{
+			"sign-in with the older name of its risk events and nothing to say of its status",
+			`{"time":"2025-01-01T00:00:00Z","category":"SignInLogs","tenantId":"` + tenant + `","properties":{"id":"s","createdDateTime":"2025-01-01T00:00:00Z","status":{"errorCode":0},"riskEventTypes":["anomalousToken"]}}`,
+			event.SignIn, "signin|" + tenant + "|s",
+			func(e *event.Event) string {
+				if strings.Join(e.SignIn.RiskEvents.V, "") != "anomalousToken" || e.SignIn.AdditionalDetails != event.Of("") {
+					return "fields"
+				}
+				return ""
+			},
+		},
+		{
+			"sign-in with both names of its risk events and no status",
+			`{"time":"2025-01-01T00:00:00Z","category":"SignInLogs","tenantId":"` + tenant + `","resultType":"0","properties":{"id":"s","createdDateTime":"2025-01-01T00:00:00Z","riskEventTypes":["generic"],"riskEventTypes_v2":["anomalousToken"]}}`,
+			event.SignIn, "signin|" + tenant + "|s",
+			func(e *event.Event) string {
+				if strings.Join(e.SignIn.RiskEvents.V, "") != "anomalousToken" || !e.SignIn.ErrorCode.OK() || e.SignIn.AdditionalDetails.State != event.Absent {
+					return "fields"
+				}
+				return ""
+			},
+		},
+		{
 			"risk, diagnostic with a US date in its envelope",
 			`{"time":"3/24/2022 2:42:35 PM","category":"UserRiskEvents","tenantId":"` + tenant + `","properties":{"id":"k","riskEventType":"tokenIssuerAnomaly","riskState":"atRisk","riskLevel":"high","activityDateTime":"2022-03-24T14:02:35.1Z","userId":"u","requestId":"q"}}`,
 			event.Risk, "risk|" + tenant + "|k|atRisk", nil,

@@ -79,6 +79,10 @@ func (f *reader) status(s *event.SignInFacts) {
 		}
 	}
 	s.AdditionalDetails = f.text(decode.SlotStatusAdditionalDetails)
+	if s.AdditionalDetails.State == event.Absent && f.v.Get(decode.SlotStatusErrorCode).Kind != decode.Absent {
+		// The log leaves out of a status what is empty: most successful sign-ins have no details.
+		s.AdditionalDetails = event.Of("")
+	}
 }
 
 func (f *reader) protection(s *event.SignInFacts) {
