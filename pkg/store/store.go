@@ -22,6 +22,10 @@ var (
 	ErrUnavailable = errors.New("store unavailable")
 )
 
+// MaxAtomic is how many findings of one call every implementation stores as a whole or not at all: a transaction of Cosmos
+// DB holds a hundred operations.
+const MaxAtomic = 90
+
 // Outcome says what Record did.
 type Outcome struct {
 	Alert     alert.Alert // as it stands afterwards
@@ -45,22 +49,27 @@ type Query struct {
 
 // Store keeps alerts. Implementations are safe for concurrent use, also by several processes.
 type Store interface {
-	// Record adds the findings, which all belong to one alert, and is atomic: afterwards either all are there and
-	// counted once, or none is. Findings that are already there are only counted as known. A new finding reopens a closed
-	// alert, unless its verdict is false positive or benign.
+	// Record adds the findings, which all belong to one alert. Findings that are already there are only counted as
+	// known. A new finding reopens a closed alert, unless its verdict is false positive or benign.
+	//
+	// The alert agrees with its findings at every moment. A call with at most MaxAtomic findings stores all or none; a
+	// larger one that fails may have stored some. Either way the same call again stores and counts what is missing.
 	Record(ctx context.Context, findings []alert.Finding) (Outcome, error)
 
 	// Alert returns one alert, or ErrNotFound. An empty tenant means any.
 	Alert(ctx context.Context, tenant string, id alert.ID) (alert.Alert, error)
 
-	// Alerts yields the selected alerts, the gravest first, then the latest, then by id.
+	// Alerts yields the selected alerts, the most severe first, then the latest, then by id. The caller may use the store
+	// between two of them.
 	Alerts(ctx context.Context, q Query) iter.Seq2[alert.Alert, error]
 
-	// Findings yields the findings of an alert by event time, then by id.
+	// Findings yields the findings of an alert by event time, then by id: the first alert.MaxEvidenced that were
+	// recorded with their evidence, the others as their Claim. The caller may use the store between two of them.
 	Findings(ctx context.Context, tenant string, id alert.ID) iter.Seq2[alert.Finding, error]
 
-	// Update changes what belongs to analysts. change may run again if somebody else was faster; its error is returned as
-	// it is and nothing is changed.
+	// Update changes what belongs to analysts: status, verdict and history; see alert.Alert.Mark. Whatever else change does
+	// to the alert is lost. change may run again if somebody else was faster, and must not use the store; its error
+	// is returned as it is and nothing is changed. ErrConflict means that others were faster too often.
 	Update(ctx context.Context, tenant string, id alert.ID, change func(*alert.Alert) error) (alert.Alert, error)
 
 	// SetAside keeps what could not be read. Known ids are left as they are.

@@ -1,0 +1,71 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	_ "embed" // for the schema
+	"fmt"
+)
+
+// applicationID marks an Assay store among SQLite files: "Asay" in ASCII.
+const applicationID = 0x41736179
+
+//go:embed schema.sql
+var schema1 string
+
+// migrations are the statements that lead to schema 1 from nothing, then from each schema to the next.
+var migrations = []string{schema1}
+
+// checkOwner refuses a database that is somebody else's, before anything is written to it.
+func (s *Store) checkOwner(ctx context.Context) error {
+	_, err := version(ctx, s.write)
+	return err
+}
+
+// migrate brings the store to the last of the schemas that the steps lead to.
+func (s *Store) migrate(ctx context.Context, steps []string) error {
+	at, err := version(ctx, s.write)
+	if err != nil || at == len(steps) {
+		return err
+	}
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // does nothing after Commit
+	// Another process may have been faster: look again now that nobody else writes.
+	if at, err = version(ctx, tx); err != nil {
+		return err
+	}
+	if at > len(steps) {
+		return fmt.Errorf("%w: its schema is %d, this version reads up to %d", ErrNewer, at, len(steps))
+	}
+	for i, step := range steps[at:] {
+		if _, err := tx.ExecContext(ctx, step); err != nil {
+			return fmt.Errorf("bring the schema from %d to %d: %w", at+i, at+i+1, err)
+		}
+	}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d",
+		applicationID, len(steps))); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+type querier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// version returns the number of the schema, 0 for an empty database, or ErrForeign.
+func version(ctx context.Context, db querier) (int, error) {
+	var owner, at, tables int
+	row := db.QueryRowContext(ctx, `SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+		FROM pragma_application_id, pragma_user_version`)
+	if err := row.Scan(&owner, &at, &tables); err != nil {
+		return 0, err
+	}
+	if owner != applicationID && (owner != 0 || at != 0 || tables != 0) {
+		return 0, ErrForeign
+	}
+	return at, nil
+}

@@ -1,0 +1,292 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/assay-sec/assay/pkg/alert"
+	"github.com/assay-sec/assay/pkg/store"
+)
+
+// statements are what runs often enough to be parsed once.
+type statements struct {
+	alert, insertAlert, updateAlert, finding, insertFinding, setAside *sql.Stmt // on the connection that writes
+
+	document, findings *sql.Stmt // on those that read
+}
+
+func (p *statements) prepare(ctx context.Context, write, read *sql.DB) error {
+	for _, s := range []struct {
+		into **sql.Stmt
+		db   *sql.DB
+		text string
+	}{
+		{&p.alert, write, `SELECT n, doc FROM alerts WHERE id = ?`},
+		{&p.insertAlert, write, `INSERT INTO alerts (rule, status, stage, severity, first, last, doc, id, tenant)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+		{&p.updateAlert, write, `UPDATE alerts SET rule = ?, status = ?, stage = ?, severity = ?, first = ?, last = ?, doc = ?
+			WHERE n = ?`},
+		{&p.finding, write, `SELECT 1 FROM findings WHERE alert = ? AND id = ?`},
+		{&p.insertFinding, write, `INSERT INTO findings (alert, id, at, event, stage, severity, strength, place, run, doc)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+		{&p.setAside, write, `INSERT INTO set_aside (id, reason, seen, doc) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`},
+		{&p.document, read, `SELECT doc FROM alerts WHERE n = ?`},
+		{&p.findings, read, `SELECT id, at, event, stage, severity, strength, place, run, doc FROM findings
+			WHERE alert = ? AND (at, id) > (?, ?) ORDER BY at, id LIMIT ?`},
+	} {
+		var err error
+		if *s.into, err = s.db.PrepareContext(ctx, s.text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Record adds the findings of one alert in one transaction.
+func (s *Store) Record(ctx context.Context, findings []alert.Finding) (store.Outcome, error) {
+	id, err := store.Check(findings)
+	if err != nil {
+		return store.Outcome{}, err
+	}
+	var out store.Outcome
+	err = s.transact(ctx, func(tx *transaction) error {
+		out, err = tx.record(id, findings)
+		return err
+	})
+	if err != nil {
+		return store.Outcome{}, fmt.Errorf("record findings of alert %s: %w", id, err)
+	}
+	return out, nil
+}
+
+// Update changes what belongs to analysts. change runs within the transaction: it must be quick, and it must not use the
+// store.
+func (s *Store) Update(ctx context.Context, tenant string, id alert.ID, change func(*alert.Alert) error) (alert.Alert, error) {
+	var after alert.Alert
+	var refused error // by change: returned as it is
+	err := s.transact(ctx, func(tx *transaction) error {
+		n, a, err := tx.alert(id)
+		if err != nil {
+			return err
+		}
+		if a == nil || tenant != "" && a.Tenant != tenant {
+			return store.ErrNotFound
+		}
+		_, marked, err := tx.alert(id) // a copy of its own, so that change reaches nothing but the marks
+		if err != nil {
+			return err
+		}
+		if refused = change(marked); refused != nil {
+			return refused
+		}
+		a.TakeMarks(marked)
+		after = *a
+		return tx.update(n, a)
+	})
+	switch {
+	case refused != nil:
+		return alert.Alert{}, refused
+	case err != nil:
+		return alert.Alert{}, fmt.Errorf("update alert %s: %w", id, err)
+	}
+	return after, nil
+}
+
+// SetAside keeps the items in one transaction.
+func (s *Store) SetAside(ctx context.Context, items []alert.SetAside) error {
+	if len(items) == 0 {
+		return nil
+	}
+	err := s.transact(ctx, func(tx *transaction) error {
+		for i := range items {
+			doc, err := json.Marshal(&items[i])
+			if err != nil {
+				return err
+			}
+			if _, err := tx.exec(s.stmt.setAside, items[i].ID, items[i].Reason, sortable(items[i].Seen), string(doc)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("set %d items aside: %w", len(items), err)
+	}
+	return nil
+}
+
+// transact runs do in a transaction that nobody else's writing interrupts.
+func (s *Store) transact(ctx context.Context, do func(*transaction) error) error {
+	if s.closed.Load() {
+		return fmt.Errorf("%w: it is closed", store.ErrUnavailable)
+	}
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return s.explain(ctx, err)
+	}
+	defer tx.Rollback() //nolint:errcheck // does nothing after Commit
+	// The statements are short: only the transaction watches the context, not each of them.
+	if err := do(&transaction{tx: tx, store: s, ctx: context.WithoutCancel(ctx)}); err != nil {
+		return s.explain(ctx, err)
+	}
+	return s.explain(ctx, tx.Commit())
+}
+
+// transaction is one writer's turn. It ends with the context that it was begun with.
+type transaction struct {
+	tx    *sql.Tx
+	store *Store
+	ctx   context.Context //nolint:containedctx // of the statements of this one transaction
+}
+
+func (t *transaction) exec(stmt *sql.Stmt, args ...any) (sql.Result, error) {
+	return t.tx.StmtContext(t.ctx, stmt).ExecContext(t.ctx, args...)
+}
+
+func (t *transaction) row(stmt *sql.Stmt, args ...any) *sql.Row {
+	return t.tx.StmtContext(t.ctx, stmt).QueryRowContext(t.ctx, args...)
+}
+
+// alert returns the alert with its row, or nil.
+func (t *transaction) alert(id alert.ID) (int64, *alert.Alert, error) {
+	var n int64
+	var doc string
+	switch err := t.row(t.store.stmt.alert, string(id)).Scan(&n, &doc); {
+	case errors.Is(err, sql.ErrNoRows):
+		return 0, nil, nil
+	case err != nil:
+		return 0, nil, err
+	}
+	a, err := decodeAlert(doc)
+	if err != nil {
+		return 0, nil, err
+	}
+	return n, &a, nil
+}
+
+func (t *transaction) record(id alert.ID, findings []alert.Finding) (store.Outcome, error) {
+	n, current, err := t.alert(id)
+	if err != nil {
+		return store.Outcome{}, err
+	}
+	known := map[alert.FindingID]bool{}
+	if current != nil {
+		if known, err = t.known(n, findings); err != nil {
+			return store.Outcome{}, err
+		}
+	}
+	out, fresh := store.Merge(current, findings, func(f alert.FindingID) bool { return known[f] }, t.store.now())
+	if len(fresh) == 0 {
+		return out, nil
+	}
+	a := &out.Alert
+	if err := t.connect(a); err != nil {
+		return store.Outcome{}, err
+	}
+	if out.Created {
+		n, err = t.insert(a)
+	} else {
+		err = t.update(n, a)
+	}
+	if err != nil {
+		return store.Outcome{}, err
+	}
+	for i := range fresh {
+		if err := t.insertFinding(n, &fresh[i]); err != nil {
+			return store.Outcome{}, err
+		}
+	}
+	return out, nil
+}
+
+// known returns which of the findings the alert has.
+func (t *transaction) known(n int64, findings []alert.Finding) (map[alert.FindingID]bool, error) {
+	known := map[alert.FindingID]bool{}
+	for i := range findings {
+		var one int
+		switch err := t.row(t.store.stmt.finding, n, string(findings[i].ID)).Scan(&one); {
+		case err == nil:
+			known[findings[i].ID] = true
+		case !errors.Is(err, sql.ErrNoRows):
+			return nil, err
+		}
+	}
+	return known, nil
+}
+
+// connect marks the alert, or the next day's of the same key, as going on where the day before's ended.
+func (t *transaction) connect(a *alert.Alert) error {
+	if !a.Continues && a.MayFollow() {
+		_, before, err := t.alert(a.ID.Previous())
+		if err != nil {
+			return err
+		}
+		a.Continues = before != nil && a.Follows(before)
+	}
+	if a.MayBeFollowed() {
+		n, after, err := t.alert(a.ID.Next())
+		if err != nil {
+			return err
+		}
+		if after != nil && !after.Continues && after.Follows(a) {
+			after.Continues = true
+			return t.update(n, after)
+		}
+	}
+	return nil
+}
+
+func (t *transaction) insert(a *alert.Alert) (int64, error) {
+	args, err := columns(a)
+	if err != nil {
+		return 0, err
+	}
+	res, err := t.exec(t.store.stmt.insertAlert, append(args, string(a.ID), a.Tenant)...)
+	if err != nil {
+		return 0, err
+	}
+	return res.LastInsertId()
+}
+
+func (t *transaction) update(n int64, a *alert.Alert) error {
+	args, err := columns(a)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(t.store.stmt.updateAlert, append(args, n)...)
+	return err
+}
+
+// columns returns what changes of an alert, in the order of both statements that write it.
+func columns(a *alert.Alert) ([]any, error) {
+	doc, err := json.Marshal(a)
+	if err != nil {
+		return nil, err
+	}
+	return []any{
+		a.Rule.ID, string(a.Status), int64(a.Stage), int64(a.Severity), sortable(a.First), sortable(a.Last), string(doc),
+	}, nil
+}
+
+func (t *transaction) insertFinding(n int64, f *alert.Finding) error {
+	var doc any
+	if f.Rule.ID != "" { // no claim
+		text, err := json.Marshal(f)
+		if err != nil {
+			return err
+		}
+		doc = string(text)
+	}
+	_, err := t.exec(t.store.stmt.insertFinding, n, string(f.ID), sortable(f.At), string(f.EventID), int64(f.Stage),
+		int64(f.Severity), int64(f.Strength), f.Place, f.From.Run, doc)
+	return err
+}
+
+// sortable writes a time so that the order of texts is the order of times.
+func sortable(t time.Time) string { return t.UTC().Format(timeLayout) }
+
+const timeLayout = "2006-01-02T15:04:05.000000000Z"

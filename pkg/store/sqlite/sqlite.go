@@ -1,0 +1,170 @@
+// Package sqlite keeps alerts in one SQLite file, or in memory: the store of the laptop and the command line. Several
+// processes may use one file at once. It is written in pure Go, so the program stays one static file.
+//
+// A process that is killed at any instant leaves a consistent store: what Record was in the middle of is either there as a
+// whole or not at all. A power failure can lose the last moments before it, but not consistency: every
+// transaction is written to the log, and the log is synced when it is folded into the file. What was lost comes back by
+// processing the input again.
+//
+// It sends nothing anywhere and deletes nothing.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	_ "modernc.org/sqlite" // registers the driver "sqlite"
+
+	"github.com/assay-sec/assay/pkg/store"
+)
+
+// Memory is the path of a store that keeps nothing after Close.
+const Memory = ":memory:"
+
+// Errors of Open. Trying again does not mend them.
+var (
+	ErrForeign = errors.New("the file is no Assay store")
+	ErrNewer   = errors.New("the store was written by a newer version of Assay")
+)
+
+var _ store.Store = (*Store)(nil)
+
+// Store is a store.Store in a SQLite database. It is safe for concurrent use.
+type Store struct {
+	path   string
+	write  *sql.DB // one connection: SQLite has one writer at a time, and waiting for it in Go is fair
+	read   *sql.DB // the same as write for a store in memory
+	stmt   statements
+	now    func() time.Time // stamps the reopening of alerts
+	closed atomic.Bool
+}
+
+// patience is how long a transaction waits for another process's, in milliseconds.
+const patience = 10_000
+
+// maxReaders bounds the connections that read at once.
+const maxReaders = 4
+
+// Open opens the store at the path, which it makes if there is none: the file for its owner's eyes only, the folder
+// likewise. A store of an older schema is brought up to date; that of a newer one is ErrNewer, and a file that
+// is something else is ErrForeign and left as it is.
+func Open(ctx context.Context, path string) (*Store, error) {
+	s := &Store{path: path, now: time.Now}
+	if err := s.open(ctx); err != nil {
+		_ = s.Close() // the first error is the one to tell
+		return nil, fmt.Errorf("open the store %s: %w", path, err)
+	}
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context) error {
+	name := Memory
+	if s.path != Memory {
+		if err := prepareFile(s.path); err != nil {
+			return err
+		}
+		abs, err := filepath.Abs(s.path)
+		if err != nil {
+			return err
+		}
+		name = (&url.URL{Path: filepath.ToSlash(abs)}).EscapedPath()
+	}
+	options := fmt.Sprintf("?_pragma=busy_timeout(%d)&_pragma=synchronous(normal)", patience)
+	var err error
+	if s.write, err = sql.Open("sqlite", "file:"+name+options+"&_txlock=immediate"); err != nil {
+		return err
+	}
+	s.write.SetMaxOpenConns(1)
+	s.write.SetMaxIdleConns(1)
+	s.read = s.write
+	if err := s.checkOwner(ctx); err != nil {
+		return s.explain(ctx, err)
+	}
+	if s.path != Memory {
+		if err := s.useLog(ctx); err != nil {
+			return s.explain(ctx, err)
+		}
+		if s.read, err = sql.Open("sqlite", "file:"+name+options+"&_pragma=query_only(true)"); err != nil {
+			return err
+		}
+		s.read.SetMaxOpenConns(maxReaders)
+		s.read.SetMaxIdleConns(maxReaders)
+	}
+	if err := s.migrate(ctx, migrations); err != nil {
+		return s.explain(ctx, err)
+	}
+	return s.explain(ctx, s.stmt.prepare(ctx, s.write, s.read))
+}
+
+// magic begins every SQLite file.
+const magic = "SQLite format 3\x00"
+
+// prepareFile makes the file, and its folder, if there is none, and refuses one that SQLite did not write. SQLite itself
+// would take a short text for an empty database and overwrite it.
+func prepareFile(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return unavailable(err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return unavailable(err)
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	head := make([]byte, len(magic))
+	switch _, err := io.ReadFull(f, head); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case errors.Is(err, io.ErrUnexpectedEOF), err == nil && string(head) != magic:
+		return ErrForeign
+	case err != nil:
+		return unavailable(err)
+	}
+	return nil
+}
+
+// useLog switches the file to write-ahead logging, under which readers and the writer do not wait for each other.
+// SQLite does not wait for others here, so this does.
+func (s *Store) useLog(ctx context.Context) error {
+	deadline := time.Now().Add(patience * time.Millisecond)
+	for {
+		var mode string
+		err := s.write.QueryRowContext(ctx, "PRAGMA journal_mode = wal").Scan(&mode)
+		switch {
+		case err == nil && mode != "wal":
+			return errors.New("its file system does not support write-ahead logging: put the store on a local disk")
+		case err == nil || !isBusy(err) || time.Now().After(deadline):
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// Close ends the use of the store. What is under way is finished first. Closing it again does nothing.
+func (s *Store) Close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	var errs []error
+	if s.read != nil && s.read != s.write {
+		errs = append(errs, s.read.Close())
+	}
+	if s.write != nil {
+		errs = append(errs, s.write.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close the store %s: %w", s.path, err)
+	}
+	return nil
+}
