@@ -63,6 +63,7 @@ func mailboxScriptedClient(ref *reference.Data, _ *knobs) *rule.Rule {
 			ID:  "sign-in",
 			Why: "a script signed in to Exchange Online",
 			When: inKind(event.SignIn, rule.All(
+				categoryIn(userSignIns),
 				rule.EqFold(event.ResourceID, exchangeOnline),
 				rule.Eq(event.SignInError, 0),
 				scripted(event.UserAgent),
