@@ -45,11 +45,6 @@ BAD_ADDRESSES = {
         ("91.222.174.41", (6, 29), (7, 3)), ("185.38.142.249", (6, 29), (7, 2)),
     ]
 }
-BAD_AGENTS = {
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/92.0.4515.159 Safari/537.36",
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/106.0.0.0 Safari/537.36 "
-    "Edg/106.0.1370.52",
-}
 CLIENT_PROTOCOLS = {
     "27922004-5251-4030-b22d-91ecd9a37ea4": re.compile(r"^Client=OutlookService;Outlook-(iOS|Android)|Outlook-iOS-Android"),
     "00000002-0000-0ff1-ce00-000000000000": re.compile(r"^Client=OWA\b|^Client=MSExchangeRPC\b"),
@@ -62,7 +57,6 @@ SCRIPTED = re.compile(
     r"(?i)python-requests|python-urllib|aiohttp|httpx|curl/|wget/|go-http-client|okhttp|axios/|node-fetch|libwww|winhttp|"
     r"powershell|postmanruntime|java/|\[nouseragent\]"
 )
-GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def time_of(text):
@@ -195,16 +189,11 @@ def scripted_sign_in(e):
     return e["resource"] == "00000002-0000-0ff1-ce00-000000000000" and e["code"] == 0 and bool(SCRIPTED.search(e["agent"]))
 
 
-def bad_agent(e):
-    return e["agent"] in BAD_AGENTS
-
-
 SIGN_IN_RULES = {
     "signin-golden-saml-pattern": golden_saml,
     "risk-token-issuer-anomaly": issuer_anomaly,
     "risk-anomalous-token": anomalous_token,
     "mailbox-scripted-client": scripted_sign_in,
-    "ioc-user-agent": bad_agent,
     "ioc-ip": bad_address,
 }
 
