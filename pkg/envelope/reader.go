@@ -103,7 +103,7 @@ func looksLikeJSON(text string) bool {
 				return true
 			}
 		case '"':
-			if after != "" && strings.IndexByte(`{[\`, after[0]) >= 0 || isBase64(text[1:min(len(text), 17)]) {
+			if after != "" && strings.IndexByte(`{[\`, after[0]) >= 0 || len(text) > 16 && isBase64(text[1:17]) {
 				return true
 			}
 		}

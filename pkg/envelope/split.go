@@ -27,11 +27,11 @@ type splitter struct {
 
 	// Inside a message there are no lines to tell: records are counted.
 	message  bool // the text is a message, or the messages of a payload
-	messages bool // the outermost array holds messages
+	numbered bool // the elements of the outermost array are messages, and numbered
 	seen     int  // records of the message
 
-	levels int      // of strings in strings that this text lies in
-	peeled *payload // the records inside the string that was read last
+	levels int       // of strings in strings that this text lies in
+	peeled *Messages // the records inside the string that was read last
 }
 
 // frame is an array of records that is being read, or the object around it.
@@ -44,7 +44,7 @@ type frame struct {
 func (s *splitter) next() (Record, error) {
 	for {
 		if s.peeled != nil {
-			rec, err := s.peeled.next()
+			rec, err := s.peeled.Next()
 			if err != io.EOF {
 				return rec, err
 			}
@@ -158,7 +158,7 @@ func (s *splitter) count() {
 	if n > 0 {
 		s.frames[n-1].index++
 	}
-	if n == 1 && s.messages {
+	if n == 1 && s.numbered {
 		s.origin.Message++
 		s.seen = 0
 	}
@@ -295,15 +295,14 @@ func (s *splitter) element() (Record, error) {
 func (s *splitter) whole(v *value) (Record, error) {
 	rec := Record{Body: s.text[s.pos : s.pos+v.at], Origin: s.place()}
 	if rec.Body[0] == '"' {
-		p, bad := s.peel(rec)
-		if bad != nil && bad.Reason == reasonUnknown && len(s.frames) == 0 && !s.message {
+		if len(s.frames) == 0 && !s.message && !looksLikeJSON(rec.Body) {
 			return Record{}, s.broken(v, "text that is no JSON")
 		}
 		s.consume(s.pos + v.at)
-		if bad != nil {
-			return Record{}, bad
+		if s.levels == maxLevels {
+			return Record{}, s.part(rec.Origin, reasonSyntax, "strings in strings in strings", rec.Body)
 		}
-		s.peeled = p
+		s.peel(rec)
 		return Record{}, errOpened
 	}
 	s.consume(s.pos + v.at)
@@ -312,6 +311,17 @@ func (s *splitter) whole(v *value) (Record, error) {
 		s.sample = rec.Body
 	}
 	return rec, nil
+}
+
+// peel opens a string. What it holds comes next.
+func (s *splitter) peel(rec Record) {
+	o := rec.Origin
+	if o.Message == 0 {
+		o.Message = o.Index
+	}
+	o.Index = 0
+	s.peeled = &Messages{origin: o, limit: s.limit, levels: s.levels}
+	s.peeled.open(rec.Body[1 : len(rec.Body)-1])
 }
 
 // members reads on in the object around an array of records: to its end, or to another array of records.
