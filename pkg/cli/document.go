@@ -24,11 +24,11 @@ type runDocument struct {
 	Summary summary         `json:"summary"`
 }
 
-// newRunDocument returns the document of a run. It lists the alerts of rules that are enabled, from the severity up;
-// those of rules that only observe are counted in the summary, and listed only where all is.
-func newRunDocument(r *pipeline.Report, rules []*rule.Rule, names map[string]string, severity rule.Severity) runDocument {
+// newRunDocument returns the document of a run. It lists the alerts from the severity and the stage up; the summary
+// counts all.
+func newRunDocument(r *pipeline.Report, rules []*rule.Rule, names map[string]string, severity rule.Severity, stage rule.Stage) runDocument {
 	d := runDocument{Alerts: []alertDocument{}, Summary: newSummary(r, rules)}
-	for _, t := range r.Sorted(severity, rule.Enabled) {
+	for _, t := range r.Sorted(severity, stage) {
 		d.Alerts = append(d.Alerts, newAlertDocument(&t.Alert, names).inRun(t))
 	}
 	return d
@@ -115,7 +115,9 @@ type summary struct {
 	// Observing says, by rule, why it only observes.
 	Observing    map[string]string `json:"observing"`
 	NotEvaluable map[string]blind  `json:"notEvaluable"`
-	Seconds      float64           `json:"seconds"`
+	// SkippedFiles counts the files in folders that are no logs.
+	SkippedFiles int     `json:"skippedFiles"`
+	Seconds      float64 `json:"seconds"`
 }
 
 type blind struct {

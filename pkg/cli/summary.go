@@ -22,6 +22,10 @@ func (p *page) summary(s summary, bytes int64) {
 	p.alertCounts(s)
 	p.observed(s)
 	p.notEvaluable(s)
+	p.end()
+	if s.SkippedFiles > 0 {
+		p.line(faint, counted(int64(s.SkippedFiles), "file")+" skipped, because they are no logs")
+	}
 	p.throughput(s, bytes)
 }
 
@@ -133,7 +137,6 @@ func (p *page) notEvaluable(s summary) {
 }
 
 func (p *page) throughput(s summary, bytes int64) {
-	p.end()
 	text := fmt.Sprintf("%s in %.1f s", counted(s.Records, "record"), s.Seconds)
 	if s.Seconds >= 0.05 {
 		text += fmt.Sprintf(": %s records/s", number(int64(float64(s.Records)/s.Seconds)))

@@ -35,7 +35,7 @@ func (p *page) table(alerts []alertDocument, short map[alert.ID]string) {
 	if p.term.Width > 0 {
 		ruleID = min(ruleID, max(p.term.Width-indent-timeColumns-gap-gap-count-gap-state, 12))
 	}
-	second := []subColumn{{"WHO", who, 24}, {"APP", app, 14}, {"FROM", from, 28}}
+	second := []subColumn{{"WHO", whoText, 24}, {"APP", appText, 14}, {"FROM", fromText, 28}}
 	if tenants {
 		second = append(second, subColumn{"TENANT", tenantText, 14})
 	}
@@ -128,17 +128,18 @@ func countText(a alertDocument) string {
 }
 
 func stateText(a alertDocument) string {
-	if a.State == "" {
-		return string(a.Status)
+	text := cmp.Or(a.State, string(a.Status))
+	if a.State != "" && a.Status == alert.Closed {
+		text += ", closed"
 	}
-	if a.Status == alert.Closed {
-		return a.State + ", closed"
+	if a.Stage == rule.Observe {
+		text += ", observed"
 	}
-	return a.State
+	return text
 }
 
-// who is the user, and whose mailbox where that is another's.
-func who(a alertDocument) string {
+// whoText is the user, and whose mailbox where that is another's.
+func whoText(a alertDocument) string {
 	s := a.Subject
 	user := cmp.Or(s.User, s.UserID)
 	switch {
@@ -152,8 +153,8 @@ func who(a alertDocument) string {
 	return user + " → " + s.Mailbox
 }
 
-func app(a alertDocument) string  { return cmp.Or(a.App, "-") }
-func from(a alertDocument) string { return cmp.Or(a.Address, "-") }
+func appText(a alertDocument) string  { return cmp.Or(a.App, "-") }
+func fromText(a alertDocument) string { return cmp.Or(a.Address, "-") }
 
 func tenantText(a alertDocument) string { return cmp.Or(a.TenantName, a.TenantID) }
 

@@ -186,7 +186,10 @@ func app(v value) (a reference.App, ok bool) {
 		"entraOnly":   into(&a.EntraOnly, value.flag),
 	})
 	v.require("audience")
-	if len(a.AllowedTenants) > 1 && slices.Contains(a.AllowedTenants, "any") {
+	// The word covers work and school tenants; that of personal accounts has to be named beside it.
+	if slices.Contains(a.AllowedTenants, "any") && slices.ContainsFunc(a.AllowedTenants, func(id string) bool {
+		return id != "any" && id != reference.ConsumerTenant
+	}) {
 		v.fail(`allows "any" tenant and names some: only one of them can be meant`)
 	}
 	return a, true

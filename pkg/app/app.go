@@ -1,0 +1,90 @@
+// Package app puts the parts together: configuration, reference data, rules, engine, normalizer, store and pipeline. What
+// differs between a laptop and Azure is which constructor is called here, and nothing else.
+//
+// It holds constructors alone: it decides nothing and reads no flags.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/assay-sec/assay/pkg/alert"
+	"github.com/assay-sec/assay/pkg/config"
+	"github.com/assay-sec/assay/pkg/decode"
+	"github.com/assay-sec/assay/pkg/normalize"
+	"github.com/assay-sec/assay/pkg/pipeline"
+	"github.com/assay-sec/assay/pkg/reference"
+	"github.com/assay-sec/assay/pkg/rule"
+	"github.com/assay-sec/assay/pkg/rules"
+	"github.com/assay-sec/assay/pkg/store"
+	"github.com/assay-sec/assay/pkg/store/sqlite"
+)
+
+// Rules are the detections under one configuration.
+type Rules struct {
+	Reference *reference.Data
+	Rules     []*rule.Rule
+	// Version names the reference data and the configuration in every finding.
+	Version string
+}
+
+// LoadRules makes the catalogue of rules under the configuration.
+func LoadRules(c *config.Config) (*Rules, error) {
+	ref, err := reference.New(c.Reference)
+	if err != nil {
+		return nil, fmt.Errorf("load the reference data: %w", err)
+	}
+	all, err := rules.Catalogue(ref, c.Rules)
+	if err != nil {
+		return nil, fmt.Errorf("load the rules: %w", err)
+	}
+	version := ref.Version
+	if c.Hash != "" {
+		version += "+" + c.Hash
+	}
+	return &Rules{Reference: ref, Rules: all, Version: version}, nil
+}
+
+// Only returns the rules of these ids, or all where there are none.
+func (r *Rules) Only(ids []string) *Rules {
+	if len(ids) == 0 {
+		return r
+	}
+	only := *r
+	only.Rules = slices.DeleteFunc(slices.Clone(r.Rules), func(x *rule.Rule) bool { return !slices.Contains(ids, x.ID) })
+	return &only
+}
+
+// NewPipeline returns the path from records to alerts under the rules. tenant is the one of records that name none, or
+// "". now stamps what is set aside; no rule sees it.
+func NewPipeline(r *Rules, s store.Store, tenant string, now func() time.Time) (*pipeline.Pipeline, error) {
+	engine, err := rule.NewEngine(r.Rules)
+	if err != nil {
+		return nil, fmt.Errorf("load the rules: %w", err)
+	}
+	return pipeline.New(normalize.New(decode.Reference{}, tenant), engine, s, now), nil
+}
+
+// Provenance returns what findings of a run say of how they were made.
+func (r *Rules) Provenance(run, version string) alert.Provenance {
+	return alert.Provenance{Run: run, Assay: version, Reference: r.Version}
+}
+
+// OpenStore opens the embedded store at the path, and makes it if there is none.
+func OpenStore(ctx context.Context, path string) (store.Store, error) { return sqlite.Open(ctx, path) }
+
+// OpenExistingStore opens the embedded store at the path, which must be there.
+func OpenExistingStore(ctx context.Context, path string) (store.Store, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no store at %s yet: assay detect makes it", path)
+	}
+	return sqlite.Open(ctx, path)
+}
+
+// MemoryStore returns a store that keeps nothing after it is closed.
+func MemoryStore(ctx context.Context) (store.Store, error) { return sqlite.Open(ctx, sqlite.Memory) }
