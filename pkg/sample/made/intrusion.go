@@ -223,8 +223,9 @@ func Damaged(dir string, seed uint64) error {
 	cut := encode(t.signIn().diagnostic())
 	f.text(cut[:len(cut)/3] + "\n")
 	f.add(t.call().diagnostic())
-	lost := t.signIn().properties()
-	f.add(append(lost[:1:1], lost[2:]...))
+	lost := t.signIn()
+	whole := lost.properties()
+	f.add(replaced(lost.diagnostic(), "properties", append(whole[:1:1], whole[2:]...)))
 	f.add(t.serviceSignIn().diagnostic())
 	return f.close()
 }
