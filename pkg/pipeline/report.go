@@ -31,6 +31,60 @@ type Report struct {
 	Seconds float64
 }
 
+// NewReport returns the report of a run that has done nothing yet.
+func NewReport() *Report {
+	return &Report{
+		Ignored: map[string]int64{}, SetAside: map[string]int64{}, Examples: map[string][]string{},
+		Alerts: map[alert.ID]*Touched{}, NotEvaluable: map[string]*Blind{},
+	}
+}
+
+// Add adds what another run did, later, to the report.
+func (r *Report) Add(o *Report) {
+	if o == nil {
+		return
+	}
+	r.Records += o.Records
+	r.Evaluated += o.Evaluated
+	r.Findings += o.Findings
+	r.NewFindings += o.NewFindings
+	r.Seconds += o.Seconds
+	for name, n := range o.Ignored {
+		r.Ignored[name] += n
+	}
+	for name, n := range o.SetAside {
+		r.SetAside[name] += n
+	}
+	for reason, places := range o.Examples {
+		r.Examples[reason] = slices.Concat(r.Examples[reason], places)
+		r.Examples[reason] = r.Examples[reason][:min(len(r.Examples[reason]), maxExamples)]
+	}
+	for id, t := range o.Alerts {
+		mine := r.Alerts[id]
+		if mine == nil {
+			mine = &Touched{}
+			r.Alerts[id] = mine
+		}
+		mine.Alert = t.Alert
+		mine.New = mine.New || t.New
+		mine.CountInRun += t.CountInRun
+	}
+	for id, b := range o.NotEvaluable {
+		mine := r.NotEvaluable[id]
+		if mine == nil {
+			mine = &Blind{Missing: map[string]int64{}}
+			r.NotEvaluable[id] = mine
+		}
+		mine.Records += b.Records
+		for name, n := range b.Missing {
+			mine.Missing[name] += n
+		}
+	}
+}
+
+// maxExamples is how many places a reason for setting aside is given with.
+const maxExamples = 3
+
 // Touched is an alert that this run found something for.
 type Touched struct {
 	Alert      alert.Alert // as the store has it after the run's last finding
@@ -125,10 +179,7 @@ type recorder struct {
 }
 
 func newRecorder(s store.Store, now func() time.Time, o Options) *recorder {
-	return &recorder{store: s, now: now, o: o, seen: map[alert.FindingID]struct{}{}, report: &Report{
-		Ignored: map[string]int64{}, SetAside: map[string]int64{}, Examples: map[string][]string{},
-		Alerts: map[alert.ID]*Touched{}, NotEvaluable: map[string]*Blind{},
-	}}
+	return &recorder{store: s, now: now, o: o, seen: map[alert.FindingID]struct{}{}, report: NewReport()}
 }
 
 func (r *recorder) record(ctx context.Context, b *batch) error {
@@ -136,7 +187,7 @@ func (r *recorder) record(ctx context.Context, b *batch) error {
 		for i := range b.setAside {
 			s := &b.setAside[i]
 			s.Seen, s.Run = r.now(), r.o.From.Run
-			if ex := r.report.Examples[s.Reason]; len(ex) < 3 {
+			if ex := r.report.Examples[s.Reason]; len(ex) < maxExamples {
 				r.report.Examples[s.Reason] = append(ex, s.Place)
 			}
 		}
