@@ -1,6 +1,9 @@
 package decode
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 const (
 	arenaChunk = 4 << 10  // bytes; serves a hundred records or more
@@ -22,18 +25,29 @@ func (a *arena) grow(n int) {
 
 // unescape returns the valid string s with its escapes undone. It never is longer than s, for which there is room.
 func (a *arena) unescape(s string) string {
-	start := a.b.Len()
-	for {
-		i := strings.IndexByte(s, '\\')
-		if i < 0 {
-			a.b.WriteString(s)
-			return a.b.String()[start:]
+	var buf [128]byte
+	start, n := a.b.Len(), 0
+	for i := 0; i < len(s); {
+		if n > len(buf)-utf8.UTFMax {
+			a.b.Write(buf[:n])
+			n = 0
 		}
-		a.b.WriteString(s[:i])
-		r, n := unescaped(s[i:])
-		a.b.WriteRune(r)
-		s = s[i+n:]
+		c := s[i]
+		i++
+		if c == '\\' {
+			if c = unescaped[s[i]]; c == 0 {
+				r, size := unit(s[i-1:])
+				n += utf8.EncodeRune(buf[n:], r)
+				i += size - 1
+				continue
+			}
+			i++
+		}
+		buf[n] = c
+		n++
 	}
+	a.b.Write(buf[:n])
+	return a.b.String()[start:]
 }
 
 // reset gives up memory that is too large to be kept.

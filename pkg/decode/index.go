@@ -32,35 +32,32 @@ func newIndex(wanted map[string]entry) nameIndex {
 	b := max(4, bits.Len(uint(len(wanted)))+3)
 	ix := nameIndex{shift: uint8(64 - b), places: make([]uint16, 1<<b)}
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
-		h := hashName(name+`":"       `, 0, len(name)) >> ix.shift
-		for ix.places[ix.slot(h)] != 0 {
-			h++
-		}
+		place := ix.place(name+`":"       `, 0, len(name))
 		ix.names = append(ix.names, wantedName{name, wanted[name]})
-		ix.places[ix.slot(h)] = uint16(len(ix.names))
+		ix.places[place] = uint16(len(ix.names))
 	}
 	return ix
 }
 
-func (ix *nameIndex) slot(h uint64) int { return int(h & uint64(len(ix.places)-1)) }
-
 // find returns the entry of the name of n bytes that stands at i in s, where s goes on for eight bytes at least.
-func (ix *nameIndex) find(s string, i, n int) (entry, bool) {
-	for h := hashName(s, i, n) >> ix.shift; ; h++ {
-		p := ix.places[ix.slot(h)]
-		if p == 0 {
-			return entry{}, false
-		}
-		if w := &ix.names[p-1]; w.name == s[i:i+n] {
-			return w.entry, true
-		}
+func (ix *nameIndex) find(s string, i, n int) (e entry, wanted bool) {
+	if p := ix.places[ix.place(s, i, n)]; p != 0 {
+		return ix.names[p-1].entry, true
 	}
+	return e, false
 }
 
-// hashName hashes the n bytes that stand at i in s, where s goes on for eight bytes at least. The high bits are good.
-func hashName(s string, i, n int) uint64 {
+// place returns where in places that name stands, or would.
+func (ix *nameIndex) place(s string, i, n int) uint {
 	m := min(n, 8)
 	keep := ^uint64(0) >> (64 - 8*m)
 	first, last := load(s, i)&keep, load(s, i+n-m)&keep
-	return (first + bits.RotateLeft64(last, 21) + uint64(n)) * 0x9e3779b97f4a7c15
+	hash := (first + bits.RotateLeft64(last, 21) + uint64(n)) * 0x9e3779b97f4a7c15
+	mask := uint(len(ix.places) - 1)
+	for h := uint(hash >> ix.shift); ; h++ {
+		p := ix.places[h&mask]
+		if p == 0 || ix.names[p-1].name == s[i:i+n] {
+			return h & mask
+		}
+	}
 }

@@ -79,12 +79,12 @@ func (d *scan) end(i int) bool {
 }
 
 // object reads the members from i on, behind the brace that opened the object of this depth, and sets those that are
-// wanted at level l. At level none nothing is.
+// wanted at level l.
 func (d *scan) object(i int, l Level, depth int) int {
 	if depth > MaxDepth {
 		return d.fail(ErrDepth, i-1)
 	}
-	s := d.s
+	s, ix := d.s, &indexes[l]
 	i, more := d.first(i, '}')
 	for more {
 		if i == len(s) || s[i] != '"' {
@@ -95,15 +95,20 @@ func (d *scan) object(i int, l Level, depth int) int {
 		if end == failed {
 			return failed
 		}
-		if i = end + 1; i+1 < len(s) && s[i] == ':' && s[i+1] > ' ' {
-			i++ // compact text
+		if i = end + 1; i+1 < len(s) && s[i] == ':' && s[i+1] > ' ' { // compact, as logs are
+			i++
 		} else if i = d.colon(i); i == failed {
 			return failed
 		}
 		var e entry
 		wanted := false
-		if l != none {
-			e, wanted = d.lookup(l, name, end, escaped)
+		switch {
+		case escaped:
+			e, wanted = lookup(l, d.unescape(name, end))
+		case name+8 > len(s): // too near the end for the index
+			e, wanted = lookup(l, s[name:end])
+		default:
+			e, wanted = ix.find(s, name, end-name)
 		}
 		if !wanted {
 			i = d.skip(i, depth)
@@ -115,8 +120,8 @@ func (d *scan) object(i int, l Level, depth int) int {
 		if i == failed {
 			return failed
 		}
-		if i+1 < len(s) && s[i] == ',' && s[i+1] == '"' {
-			i++ // compact text
+		if i+1 < len(s) && s[i] == ',' && s[i+1] == '"' { // compact
+			i++
 			continue
 		}
 		i, more = d.next(i, '}')
@@ -124,19 +129,12 @@ func (d *scan) object(i int, l Level, depth int) int {
 	return i
 }
 
-// array skips the elements from i on, behind the bracket that opened the array of this depth.
-func (d *scan) array(i, depth int) int {
-	if depth > MaxDepth {
-		return d.fail(ErrDepth, i-1)
+// colon reads what stands between a name and its value.
+func (d *scan) colon(i int) int {
+	if i = space(d.s, i); i == len(d.s) || d.s[i] != ':' {
+		return d.fail(ErrSyntax, i)
 	}
-	i, more := d.first(i, ']')
-	for more {
-		if i = d.skip(i, depth); i == failed {
-			return failed
-		}
-		i, more = d.next(i, ']')
-	}
-	return i
+	return space(d.s, i+1)
 }
 
 // first reads what stands before the first member or element, and reports whether there is one.
@@ -164,57 +162,94 @@ func (d *scan) next(i int, closing byte) (_ int, more bool) {
 	return i, true
 }
 
-// colon reads what stands between a name and its value.
-func (d *scan) colon(i int) int {
-	if i = space(d.s, i); i == len(d.s) || d.s[i] != ':' {
-		return d.fail(ErrSyntax, i)
-	}
-	return space(d.s, i+1)
-}
-
-// lookup finds the name that stands between i and end among those that are wanted at level l.
-func (d *scan) lookup(l Level, i, end int, escaped bool) (entry, bool) {
-	switch {
-	case escaped:
-		return lookup(l, d.unescape(i, end))
-	case i+8 > len(d.s): // too near the end for the index
-		return lookup(l, d.s[i:end])
-	}
-	return indexes[l].find(d.s, i, end-i)
-}
-
 // duplicate says that the name between i and end stands twice.
 func (d *scan) duplicate(i, end int) int {
 	d.err = &Error{Err: ErrDuplicate, Offset: int64(i - 1), Name: strings.Clone(d.unescape(i, end))}
 	return failed
 }
 
-// skip checks the value at i, which stands in a container of this depth.
+// The containers that skip opens must fit into the bits of a word.
+var _ [64 - MaxDepth]struct{}
+
+// skip checks the value at i, which stands in a container of this depth. It does not recurse: the kinds of the containers
+// that it opens are the bits of a word, the innermost lowest, one for an object.
 func (d *scan) skip(i, depth int) int {
-	if i == len(d.s) {
-		return d.fail(ErrSyntax, i)
-	}
-	switch d.s[i] {
-	case '"':
-		end, _ := d.text(i + 1)
-		if end == failed {
+	s := d.s
+	objects, open := uint64(0), 0
+	for {
+		if objects&1 != 0 {
+			if i == len(s) || s[i] != '"' {
+				return d.fail(ErrSyntax, i)
+			}
+			if i, _ = d.text(i + 1); i == failed {
+				return failed
+			}
+			if i+2 < len(s) && s[i+1] == ':' && s[i+2] > ' ' { // compact
+				i += 2
+			} else if i = d.colon(i + 1); i == failed {
+				return failed
+			}
+		}
+		if i == len(s) {
+			return d.fail(ErrSyntax, i)
+		}
+		switch c := s[i]; c {
+		case '"':
+			if i, _ = d.text(i + 1); i == failed {
+				return failed
+			}
+			i++
+		case '{', '[':
+			if depth+open == MaxDepth {
+				return d.fail(ErrDepth, i)
+			}
+			open++
+			objects <<= 1
+			if c == '{' {
+				objects |= 1
+			}
+			if i = space(s, i+1); i == len(s) || s[i] != c+2 {
+				continue
+			} // empty: closed below
+		case 't':
+			i = d.literal(i, "true")
+		case 'f':
+			i = d.literal(i, "false")
+		case 'n':
+			i = d.literal(i, "null")
+		default:
+			i = d.number(i)
+		}
+		if i == failed {
 			return failed
 		}
-		return end + 1
-	case '{':
-		return d.object(i+1, none, depth+1)
-	case '[':
-		return d.array(i+1, depth+1)
-	case 't':
-		return d.literal(i, "true")
-	case 'f':
-		return d.literal(i, "false")
-	case 'n':
-		return d.literal(i, "null")
-	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-		return d.number(i)
+		for ; ; i++ {
+			if open == 0 {
+				return i
+			}
+			if i < len(s) && s[i] <= ' ' {
+				i = space(s, i)
+			}
+			if i == len(s) {
+				return d.fail(ErrSyntax, i)
+			}
+			if s[i] == ',' {
+				break
+			}
+			if s[i] != ']'+' '*byte(objects&1) { // a brace for an object
+				return d.fail(ErrSyntax, i)
+			}
+			open--
+			objects >>= 1
+		}
+		comma := i
+		if i++; i < len(s) && s[i] <= ' ' {
+			i = space(s, i)
+		}
+		if i < len(s) && s[i]|' ' == '}' {
+			return d.fail(ErrSyntax, comma)
+		}
 	}
-	return d.fail(ErrSyntax, i)
 }
 
 // value reads the value at i, which stands in a container of this depth. An object with a child level is descended into.

@@ -91,29 +91,23 @@ func (d *scan) rest(i int) (end int, escaped bool) {
 
 // escape returns the length of the escape at the start of s: 2, 6 or, for a surrogate pair, 12 bytes.
 func escape(s string) (int, error) {
-	if len(s) < 2 {
+	if len(s) >= 2 && unescaped[s[1]] != 0 {
+		return 2, nil
+	}
+	r, ok := hex4(s)
+	switch {
+	case !ok:
+		return 0, ErrSyntax
+	case !utf16.IsSurrogate(r):
+		return 6, nil
+	}
+	if low, ok := hex4(s[6:]); ok && utf16.DecodeRune(r, low) != utf8.RuneError {
+		return 12, nil
+	}
+	if cutOff(s[6:]) {
 		return 0, ErrSyntax
 	}
-	switch s[1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return 2, nil
-	case 'u':
-		r, ok := hex4(s)
-		switch {
-		case !ok:
-			return 0, ErrSyntax
-		case !utf16.IsSurrogate(r):
-			return 6, nil
-		}
-		if low, ok := hex4(s[6:]); ok && utf16.DecodeRune(r, low) != utf8.RuneError {
-			return 12, nil
-		}
-		if cutOff(s[6:]) {
-			return 0, ErrSyntax
-		}
-		return 0, ErrUTF8
-	}
-	return 0, ErrSyntax
+	return 0, ErrUTF8
 }
 
 // cutOff reports whether the record ends in s within what could have been the second half of a surrogate pair.
@@ -157,29 +151,19 @@ var hexDigit = func() (t [256]int8) {
 	return t
 }()
 
-// unescaped returns the rune that the valid escape at the start of s stands for, and its length.
-func unescaped(s string) (rune, int) {
-	switch c := s[1]; c {
-	case 'b':
-		return '\b', 2
-	case 'f':
-		return '\f', 2
-	case 'n':
-		return '\n', 2
-	case 'r':
-		return '\r', 2
-	case 't':
-		return '\t', 2
-	case 'u':
-		r, _ := hex4(s)
-		if !utf16.IsSurrogate(r) {
-			return r, 6
-		}
-		low, _ := hex4(s[6:])
-		return utf16.DecodeRune(r, low), 12
-	default:
-		return rune(c), 2
+// unescaped is what stands for a byte behind a backslash; 0 for u and all that must not stand there.
+var unescaped = [256]byte{
+	'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t',
+}
+
+// unit returns the rune that the valid \uXXXX or the valid surrogate pair at the start of s stands for, and its length.
+func unit(s string) (rune, int) {
+	r, _ := hex4(s)
+	if !utf16.IsSurrogate(r) {
+		return r, 6
 	}
+	low, _ := hex4(s[6:])
+	return utf16.DecodeRune(r, low), 12
 }
 
 // number returns the position behind the number at i.
