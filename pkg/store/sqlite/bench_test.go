@@ -42,12 +42,13 @@ func BenchmarkRecord(b *testing.B) {
 				n := 0
 				for b.Loop() {
 					b.StopTimer()
+					day := n / 20_000
 					var groups [][]alert.Finding
 					for g := range c.calls {
 						var fs []alert.Finding
 						for range c.each {
 							n++
-							fs = append(fs, made(n, fmt.Sprintf("key-%d-%d", g, n/20_000)))
+							fs = append(fs, made(n, fmt.Sprintf("key-%d-%d", g, day)))
 						}
 						groups = append(groups, fs)
 					}

@@ -16,10 +16,20 @@ var schema1 string
 // migrations are the statements that lead to schema 1 from nothing, then from each schema to the next.
 var migrations = []string{schema1}
 
-// checkOwner refuses a database that is somebody else's, before anything is written to it.
-func (s *Store) checkOwner(ctx context.Context) error {
-	_, err := version(ctx, s.write)
-	return err
+// check refuses a database that is somebody else's or of a newer schema, before anything is written to it.
+func (s *Store) check(ctx context.Context) error {
+	at, err := version(ctx, s.write)
+	if err != nil {
+		return err
+	}
+	return readable(at, len(migrations))
+}
+
+func readable(at, last int) error {
+	if at > last {
+		return fmt.Errorf("%w: its schema is %d, this version reads up to %d", ErrNewer, at, last)
+	}
+	return nil
 }
 
 // migrate brings the store to the last of the schemas that the steps lead to.
@@ -37,8 +47,8 @@ func (s *Store) migrate(ctx context.Context, steps []string) error {
 	if at, err = version(ctx, tx); err != nil {
 		return err
 	}
-	if at > len(steps) {
-		return fmt.Errorf("%w: its schema is %d, this version reads up to %d", ErrNewer, at, len(steps))
+	if err := readable(at, len(steps)); err != nil {
+		return err
 	}
 	for i, step := range steps[at:] {
 		if _, err := tx.ExecContext(ctx, step); err != nil {

@@ -14,7 +14,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -85,7 +85,7 @@ func (s *Store) open(ctx context.Context) error {
 	s.write.SetMaxOpenConns(1)
 	s.write.SetMaxIdleConns(1)
 	s.read = s.write
-	if err := s.checkOwner(ctx); err != nil {
+	if err := s.check(ctx); err != nil {
 		return s.explain(ctx, err)
 	}
 	if s.path != Memory {
@@ -104,27 +104,34 @@ func (s *Store) open(ctx context.Context) error {
 	return s.explain(ctx, s.stmt.prepare(ctx, s.write, s.read))
 }
 
-// magic begins every SQLite file.
-const magic = "SQLite format 3\x00"
+// smallest is the size of the smallest SQLite file, in bytes. SQLite takes a shorter one for empty and overwrites it.
+const smallest = 512
 
-// prepareFile makes the file, and its folder, if there is none, and refuses one that SQLite did not write. SQLite itself
-// would take a short text for an empty database and overwrite it.
+// prepareFile makes the file, and its folder, if there is none. It never opens a file that is there: closing it would
+// drop the locks that another Store of this process has on it.
 func prepareFile(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && !info.Mode().IsRegular():
+		return errors.New("it is not a file")
+	case err == nil && 0 < info.Size() && info.Size() < smallest:
+		return ErrForeign
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return unavailable(err)
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return unavailable(err)
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return unavailable(err)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	switch {
+	case err == nil:
+		return f.Close()
+	case errors.Is(err, fs.ErrExist): // somebody else was faster, unless it is a link that leads nowhere
+		_, err = os.Stat(path)
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
-	head := make([]byte, len(magic))
-	switch _, err := io.ReadFull(f, head); {
-	case errors.Is(err, io.EOF):
-		return nil
-	case errors.Is(err, io.ErrUnexpectedEOF), err == nil && string(head) != magic:
-		return ErrForeign
-	case err != nil:
+	if err != nil {
 		return unavailable(err)
 	}
 	return nil
