@@ -25,7 +25,9 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: realdata ASSAY FOLDER")
 		os.Exit(1)
 	}
-	if err := check(context.Background(), os.Args[1], os.Args[2]); err != nil {
+	assay, folder := os.Args[1], os.Args[2]
+	run := func(more ...string) (document, error) { return detect(context.Background(), assay, folder, more...) }
+	if err := check(run, folder); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -54,12 +56,13 @@ type document struct {
 	}
 }
 
-func check(ctx context.Context, assay, folder string) error {
+// check holds what a run over the folder gives against the page. run takes more flags of assay detect.
+func check(run func(more ...string) (document, error), folder string) error {
 	verdicts, setAside, err := parse(page)
 	if err != nil {
 		return err
 	}
-	all, err := detect(ctx, assay, folder)
+	all, err := run()
 	if err != nil {
 		return err
 	}
@@ -70,7 +73,7 @@ func check(ctx context.Context, assay, folder string) error {
 		err = errors.Join(err, fmt.Errorf("set aside %v, but REALDATA.md lists %v", all.Summary.SetAsideByReason, setAside))
 	}
 	if len(all.Summary.Observed) > 0 {
-		observed, derr := detect(ctx, assay, folder, "--rule", strings.Join(slices.Sorted(maps.Keys(all.Summary.Observed)), ","))
+		observed, derr := run("--rule", strings.Join(slices.Sorted(maps.Keys(all.Summary.Observed)), ","))
 		if derr != nil {
 			return derr
 		}
