@@ -10,8 +10,9 @@ const lookInto = 2 << 10
 type signature struct{ first, second string }
 
 // broken sets aside what begins at pos and cannot be scanned beyond v, and moves to where reading goes on.
-func (s *splitter) broken(v *value, detail string) error {
-	at, copied := s.place(), excerpt(s.rest())
+func (s *splitter) broken(v *value, why verdict) error {
+	s.ensure(MaxCopy)
+	part := &Broken{Reason: reasonSyntax, Detail: why.String(), Origin: s.place()}
 	indent, first := s.before(s.pos)
 	if !first {
 		indent = 0
@@ -26,8 +27,19 @@ func (s *splitter) broken(v *value, detail string) error {
 	if s.rework += int64(v.at); s.rework > s.offset(s.pos+v.at)+lookAhead {
 		from = max(v.at, 1)
 	}
+	s.setAside(part, from, known, indent)
+	if why == cut && s.pos == len(s.text) {
+		return s.torn(part)
+	}
+	return part
+}
+
+// setAside moves to where reading goes on, as resume does, and completes part with a copy of what it passed over.
+func (s *splitter) setAside(part *Broken, from int, known []signature, indent int) {
+	s.ensure(MaxCopy)
+	start, head := s.offset(s.pos), s.rest()
 	s.resume(from, known, indent)
-	return s.part(at, reasonSyntax, detail, copied)
+	part.Copy = excerpt(head[:min(int64(len(head)), s.offset(s.pos)-start)])
 }
 
 // known returns how records start here: as the broken one does, and as the last good one does.

@@ -37,10 +37,13 @@ const (
 	brokenValue
 	brokenBracket
 	brokenLine
+	notJSON
 )
 
 func (v verdict) String() string {
 	switch v {
+	case cut:
+		return "the text ends inside a record"
 	case brokenString:
 		return "a line ends inside a string"
 	case brokenValue:
@@ -49,8 +52,10 @@ func (v verdict) String() string {
 		return "the brackets do not match"
 	case brokenLine:
 		return "the line ends inside a record"
+	case notJSON:
+		return "the text is no JSON"
 	}
-	return "the text is no JSON"
+	return "no trouble"
 }
 
 func (v *value) inObject() bool { return v.depth > 0 && v.depth <= 64 && v.kinds>>(v.depth-1)&1 == 1 }

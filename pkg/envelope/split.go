@@ -48,6 +48,9 @@ func (s *splitter) next() (Record, error) {
 			if err != io.EOF {
 				return rec, err
 			}
+			if s.message {
+				s.seen = s.peeled.text.seen
+			}
 			s.peeled = nil
 		}
 		if !s.skipBlank() {
@@ -129,7 +132,7 @@ func (s *splitter) end() (Record, error) {
 	if len(s.frames) > 0 {
 		at := s.place()
 		s.frames = s.frames[:0]
-		return Record{}, s.part(at, reasonSyntax, "the text ends inside an array of records", "")
+		return Record{}, s.torn(&Broken{Reason: reasonSyntax, Detail: "the text ends inside an array of records", Origin: at})
 	}
 	if err := s.sourceError(); err != nil {
 		return Record{}, err
@@ -255,10 +258,10 @@ func (s *splitter) element() (Record, error) {
 	case '{', '[', '"':
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 't', 'f', 'n':
 		if len(s.frames) == 0 {
-			return Record{}, s.broken(&v, "text that is no JSON")
+			return Record{}, s.broken(&v, notJSON)
 		}
 	default:
-		return Record{}, s.broken(&v, "text that is no JSON")
+		return Record{}, s.broken(&v, notJSON)
 	}
 	for {
 		verdict := s.scan(&v)
@@ -274,7 +277,7 @@ func (s *splitter) element() (Record, error) {
 				continue
 			}
 			if len(s.frames) == 0 {
-				s.outer, _ = readSignature(s.rest())
+				s.outer, _ = readSignature(s.text[s.pos : s.pos+v.at])
 			}
 			s.seen--
 			s.frames = append(s.frames, frame{object: true}, frame{})
@@ -284,9 +287,9 @@ func (s *splitter) element() (Record, error) {
 			if s.more() {
 				continue
 			}
-			return Record{}, s.broken(&v, "the text ends inside a record")
+			return Record{}, s.broken(&v, cut)
 		default:
-			return Record{}, s.broken(&v, verdict.String())
+			return Record{}, s.broken(&v, verdict)
 		}
 	}
 }
@@ -296,11 +299,11 @@ func (s *splitter) whole(v *value) (Record, error) {
 	rec := Record{Body: s.text[s.pos : s.pos+v.at], Origin: s.place()}
 	if rec.Body[0] == '"' {
 		if len(s.frames) == 0 && !s.message && !looksLikeJSON(rec.Body) {
-			return Record{}, s.broken(v, "text that is no JSON")
+			return Record{}, s.broken(v, notJSON)
 		}
 		s.consume(s.pos + v.at)
 		if s.levels == maxLevels {
-			return Record{}, s.part(rec.Origin, reasonSyntax, "strings in strings in strings", rec.Body)
+			return Record{}, &Broken{reasonSyntax, "strings in strings in strings", excerpt(rec.Body), rec.Origin}
 		}
 		s.peel(rec)
 		return Record{}, errOpened
@@ -321,6 +324,10 @@ func (s *splitter) peel(rec Record) {
 	}
 	o.Index = 0
 	s.peeled = &Messages{origin: o, limit: s.limit, levels: s.levels}
+	if s.message {
+		s.seen--
+		s.peeled.text.seen = s.seen
+	}
 	s.peeled.open(rec.Body[1 : len(rec.Body)-1])
 }
 
@@ -330,24 +337,26 @@ func (s *splitter) members() error {
 	at := s.place()
 	for {
 		verdict := s.scan(&v)
+		s.drop(&v)
 		switch verdict {
 		case whole:
 			s.frames = s.frames[:len(s.frames)-1]
-			s.consume(s.pos + v.at)
 			return nil
 		case batch:
 			s.frames = append(s.frames, frame{})
-			s.consume(s.pos + v.at + 1)
+			s.consume(s.pos + 1)
 			return nil
 		case cut:
-			s.drop(&v)
 			if s.more() {
 				continue
 			}
 			s.frames = s.frames[:0]
-			return s.part(at, reasonSyntax, "the text ends inside a batch", "")
+			return s.torn(&Broken{Reason: reasonSyntax, Detail: "the text ends inside a batch", Origin: at})
 		default:
-			return s.broken(&v, verdict.String())
+			s.frames = s.frames[:len(s.frames)-1]
+			part := &Broken{Reason: reasonSyntax, Detail: verdict.String(), Origin: at}
+			s.setAside(part, 0, s.known(), 0)
+			return part
 		}
 	}
 }
@@ -360,40 +369,38 @@ func (s *splitter) drop(v *value) {
 
 // tooLarge reads on to the end of a value that is larger than the limit, without holding it.
 func (s *splitter) tooLarge(v *value, verdict verdict) error {
-	at, copied := s.place(), excerpt(s.rest())
+	s.ensure(MaxCopy)
+	part := &Broken{reasonSize, "a record of more than 32 MiB", excerpt(s.rest()), s.place()}
 	v.opaque = true
-	const detail = "a record of more than 32 MiB"
 	for {
+		s.drop(v)
 		switch verdict {
 		case whole:
-			s.drop(v)
-			return s.part(at, reasonSize, detail, copied)
-		case batch, cut:
-			s.drop(v)
-			if verdict == cut && !s.more() {
+			return part
+		case batch:
+		case cut:
+			if !s.more() {
 				s.frames = s.frames[:0]
-				return s.part(at, reasonSize, detail, copied)
+				return s.torn(part)
 			}
 		default:
-			s.drop(v)
 			s.resume(0, nil, 0)
-			return s.part(at, reasonSize, detail, copied)
+			return part
 		}
 		verdict = s.scan(v)
 	}
 }
 
-// part makes a Broken. Where the source itself is broken, the part that it cut off is reported as that.
-func (s *splitter) part(at Origin, reason, detail, text string) error {
-	if s.ended() && s.pos == len(s.text) {
-		if err := s.sourceError(); err != nil {
-			if b := (*Broken)(nil); errors.As(err, &b) {
-				b.Origin, b.Copy = at, excerpt(text)
-			}
-			return err
-		}
+// torn returns the part at the end of the text. Where it was the source that broke, that is the reason.
+func (s *splitter) torn(part *Broken) error {
+	err := s.sourceError()
+	if b := (*Broken)(nil); errors.As(err, &b) {
+		part.Reason, part.Detail, err = b.Reason, b.Detail, nil
 	}
-	return &Broken{Reason: reason, Detail: detail, Copy: excerpt(text), Origin: at}
+	if err != nil {
+		return err
+	}
+	return part
 }
 
 // excerpt is the bounded copy of what is set aside.

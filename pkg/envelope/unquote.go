@@ -114,9 +114,6 @@ func (m *Messages) size(i int) int {
 
 // unquote undoes the escapes of one JSON string.
 func (m *Messages) unquote(s string) (string, bool) {
-	if strings.IndexByte(s, '\\') < 0 && strings.IndexByte(s, '"') < 0 {
-		return s, true
-	}
 	buf, n := m.buf[:cap(m.buf)], 0
 	for i := 0; i < len(s); {
 		if n+16 > len(buf) {
@@ -152,11 +149,11 @@ func grow(buf []byte, n, left int) []byte {
 	return next
 }
 
-// plain copies s from i to buf from n, up to a character that a JSON string must escape, or as far as buf has room. It
-// returns where it got to in both.
+// plain copies s from i to buf from n, up to a character that a JSON string must escape, or as far as buf has room and 8
+// bytes to spare. It returns where it got to in both.
 func plain(buf []byte, n int, s string, i int) (int, int) {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	for i+8 <= len(s) && n+8 <= len(buf) {
+	for i+8 <= len(s) && n+16 <= len(buf) {
 		x := binary.LittleEndian.Uint64([]byte(s[i : i+8]))
 		binary.LittleEndian.PutUint64(buf[n:], x)
 		// The lowest bit that is set marks the first byte that is \ or " or below a space.
@@ -169,7 +166,7 @@ func plain(buf []byte, n int, s string, i int) (int, int) {
 		n += 8
 		i += 8
 	}
-	for i < len(s) && n < len(buf) {
+	for i < len(s) && n+8 < len(buf) {
 		c := s[i]
 		if c == '\\' || c == '"' || c < ' ' {
 			break
