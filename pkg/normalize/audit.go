@@ -36,6 +36,7 @@ const exchangeAdmin = 1
 // audit reads records of the Microsoft 365 unified audit log, however wrapped.
 func (f *reader) audit() {
 	ev := f.ev
+	contextRead := f.appContext()
 	f.tenant(decode.SlotOrganizationID)
 	// OfficeActivity has no CreationTime; its TimeGenerated is that time.
 	ev.Time = f.time(decode.SlotCreationTime, decode.SlotTimeGenerated)
@@ -52,6 +53,12 @@ func (f *reader) audit() {
 		ID:        f.text(decode.SlotContextTokenID, decode.SlotUniqueTokenIdentifier),
 		SessionID: f.text(decode.SlotContextSessionID, decode.SlotSessionID),
 		IssuedAt:  f.time(decode.SlotContextIssuedAt),
+	}
+	if !contextRead {
+		ev.Token.IssuedAt.State = event.Unreadable
+		if ev.Token.ID.State == event.Absent {
+			ev.Token.ID.State = event.Unreadable
+		}
 	}
 	a := &ev.Audit
 	a.RecordType = integer(f.v.Get(decode.SlotRecordType), recordTypes)
@@ -76,6 +83,16 @@ func (f *reader) audit() {
 	if a.RecordType.OK() && a.RecordType.V == exchangeAdmin {
 		f.parameters(a)
 	}
+}
+
+// appContext descends into AppAccessContext where Log Analytics exported its dynamic column as a string. It reports
+// false for a string that could not be read.
+func (f *reader) appContext() bool {
+	v := f.v.Get(decode.SlotAppAccessContext)
+	if v.Kind != decode.String || strings.TrimSpace(v.Text) == "" {
+		return true
+	}
+	return f.n.decoder.Object(v.Text, decode.AppContext, f.v) == nil
 }
 
 func (f *reader) operationProperties(a *event.AuditFacts) {

@@ -147,6 +147,7 @@ func TestOneMailboxAccessInEverySpelling(t *testing.T) {
 		`"ClientInfoString":"Client=OWA;Action=ViaProxy","ExternalAccess":"False","Logon_Type":"Owner","MailboxGuid":"d0c5f8ae-9ed7-4e46-bfdf-ea1460f5a31b","OperationCount":"1",` +
 		`"OperationProperties":"[{\"Value\":\"Bind\",\"Name\":\"MailAccessType\"},{\"Name\":\"IsThrottled\",\"Value\":\"False\"}]",` +
 		`"AppAccessContext":{"ClientAppId":"9199bf20-a13f-4107-85dc-02114787ef48","IssuedAtTime":"2025-10-26T13:12:18","UniqueTokenId":"xMFjTVvJPE2OChJx_YE-AA"}}`
+	const context = `{"ClientAppId":"9199bf20-a13f-4107-85dc-02114787ef48","IssuedAtTime":"2025-10-26T13:12:18","UniqueTokenId":"xMFjTVvJPE2OChJx_YE-AA"}`
 	spellings := map[string]string{
 		"Management Activity API":   record,
 		"Purview search":            `{"RecordId":"` + id + `","CreationDate":"2025-10-28T00:10:00Z","RecordType":"50","Operation":"MailItemsAccessed","UserId":"ADA@contoso.example","AuditData":` + quote(t, record) + `}`,
@@ -155,6 +156,7 @@ func TestOneMailboxAccessInEverySpelling(t *testing.T) {
 		"Defender, PowerShell list": xdr(powershell),
 		"Defender row":              `{"Timestamp":"2025-10-28T00:01:00Z","ActionType":"MailItemsAccessed","RawEventData":` + record + `}`,
 		"OfficeActivity":            office,
+		"OfficeActivity, exported":  strings.Replace(office, context, quote(t, context), 1),
 	}
 	for name, body := range spellings {
 		t.Run(name, func(t *testing.T) {
@@ -287,6 +289,17 @@ func TestOtherFeeds(t *testing.T) {
 			func(e *event.Event) string {
 				if e.Token.Tenant.V != "t" || e.Token.ObjectID.V != "o" || e.Token.EmbeddedKeyRefs.State != event.Absent || e.Observed.ObserverType.V != "azure-activity" ||
 					!strings.HasPrefix(string(e.ID), "token|"+tenant+"|sha256:") {
+					return "fields"
+				}
+				return ""
+			},
+		},
+		{
+			"audit record whose token context PowerShell printed",
+			`{"CreationTime":"2025-10-27T23:59:59","Id":"x","Operation":"MailItemsAccessed","OrganizationId":"` + tenant + `","RecordType":50,"AppAccessContext":"@{UniqueTokenId=u}"}`,
+			event.Audit, "audit|" + tenant + "|x",
+			func(e *event.Event) string {
+				if e.Token.ID.State != event.Unreadable || e.Token.IssuedAt.State != event.Unreadable {
 					return "fields"
 				}
 				return ""
