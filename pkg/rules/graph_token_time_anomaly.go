@@ -20,19 +20,19 @@ func graphTokenTimeAnomaly(_ *reference.Data, k *knobs) *rule.Rule {
 		Legs: []rule.Leg{{
 			ID:       "issued-in-future",
 			Why:      "Microsoft Graph was called with a token that was issued after the call",
-			When:     rule.All(issueTimeLogged(), rule.Longer(event.EventTime, event.IssuedAt, 5*time.Minute)),
+			When:     onIssueTime(rule.Longer(event.EventTime, event.IssuedAt, 5*time.Minute)),
 			Severity: rule.High,
 			Strength: rule.Strong,
 		}, {
 			ID:       "far-over-age",
 			Why:      "Microsoft Graph was called with a token more than two days old, and tokens live 28 hours at most",
-			When:     rule.All(issueTimeLogged(), rule.Longer(event.IssuedAt, event.EventTime, certain)),
+			When:     onIssueTime(rule.Longer(event.IssuedAt, event.EventTime, certain)),
 			Severity: rule.High,
 			Strength: rule.Strong,
 		}, {
 			ID:       "over-age",
 			Why:      "Microsoft Graph was called with a token older than the 28 hours that tokens live at most",
-			When:     rule.All(issueTimeLogged(), rule.Longer(event.IssuedAt, event.EventTime, limit)),
+			When:     onIssueTime(rule.Longer(event.IssuedAt, event.EventTime, limit)),
 			Severity: rule.High,
 			Strength: rule.Moderate,
 		}, {

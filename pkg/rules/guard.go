@@ -50,10 +50,16 @@ func guidOf(v *event.Text) (id event.GUID, ok bool) {
 // writer put for "none" (.NET's year 1, Windows' 1601, Unix' 1970), not a claim.
 var firstClaim = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 
-// issueTimeLogged is True where the log holds the time at which the token was issued, and Unknown where it does not or
-// holds a placeholder.
-func issueTimeLogged() rule.Predicate {
-	return guard(event.IssuedAt, "is an issue time", func(v *event.Time) bool { return v.OK() && !v.V.Before(firstClaim) })
+// onIssueTime asks p, which compares the time at which the token was issued, where the log holds that time. It is
+// Unknown where it does not, or holds a placeholder.
+func onIssueTime(p rule.Predicate) rule.Predicate {
+	sensible := guard(event.IssuedAt, "is an issue time", func(v *event.Time) bool { return v.OK() && !v.V.Before(firstClaim) })
+	return rule.Func(p.String(), p.Needs(), func(ev *event.Event, tr *rule.Trace) rule.Truth {
+		if t := sensible.Eval(ev, tr); t != rule.True {
+			return t
+		}
+		return p.Eval(ev, tr)
+	})
 }
 
 // guard is True where the value makes sense and Unknown where it does not. It adds a fact only in the second case.

@@ -21,13 +21,13 @@ func mailboxTokenIssuedInFuture(_ *reference.Data, k *knobs) *rule.Rule {
 		Legs: []rule.Leg{{
 			ID:       "issued-after-use",
 			Why:      "the mailbox was opened before the token claims to have been issued",
-			When:     rule.All(issueTimeLogged(), rule.Longer(event.EventTime, event.IssuedAt, skew)),
+			When:     onIssueTime(rule.Longer(event.EventTime, event.IssuedAt, skew)),
 			Severity: rule.High,
 			Strength: rule.Strong,
 		}, {
 			ID:       "not-dated-back",
 			Why:      "the token was less than four minutes old, and Entra ID dates its tokens five minutes back",
-			When:     rule.All(issueTimeLogged(), rule.Within(event.IssuedAt, event.EventTime, 0, 4*time.Minute)),
+			When:     onIssueTime(rule.Within(event.IssuedAt, event.EventTime, 0, 4*time.Minute)),
 			Severity: rule.Low,
 			Strength: rule.Weak,
 			Stage:    rule.Observe,

@@ -15,7 +15,7 @@ func mailboxTokenOverAge(ref *reference.Data, k *knobs) *rule.Rule {
 	maxAge := k.duration("maxAge", 29*time.Hour, "age of a token in use beyond which it is older than any lifetime")
 	strongAge := k.duration("strongAge", 48*time.Hour, "age beyond which neither aggregation nor late records explain a Bind")
 	age := func(limit time.Duration) rule.Predicate {
-		return rule.All(issueTimeLogged(), rule.Longer(event.IssuedAt, event.EventTime, limit))
+		return onIssueTime(rule.Longer(event.IssuedAt, event.EventTime, limit))
 	}
 	return &rule.Rule{
 		ID:      "mailbox-token-over-age",
@@ -42,7 +42,7 @@ func mailboxTokenOverAge(ref *reference.Data, k *knobs) *rule.Rule {
 		}, {
 			ID:       "over-client-age",
 			Why:      "the token is older than the tokens of this client ever are",
-			When:     rule.All(issueTimeLogged(), overClientAge(ref)),
+			When:     onIssueTime(overClientAge(ref)),
 			Severity: rule.Low,
 			Strength: rule.Moderate,
 		}},
