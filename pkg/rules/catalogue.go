@@ -116,5 +116,5 @@ func build(construct constructor, ref *reference.Data, settings Settings) (*rule
 			r.Legs[i].Severity = *s.Severity
 		}
 	}
-	return r, k.declared, errors.Join(k.mistakes("rules."+id)...)
+	return r, k.declared, errors.Join(k.mistakes("rules." + id)...)
 }

@@ -25,7 +25,7 @@ func tokenVersionShapeMismatch(ref *reference.Data, _ *knobs) *rule.Rule {
 		}, {
 			ID:       "kid-shape",
 			Why:      "the token's kid is not the base64url of a certificate's SHA-1",
-			When:     rule.All(hasText(event.TokenKeyID), rule.Test(event.TokenKeyID, "is not 27 characters of base64url", "", notThumbprint)),
+			When:     rule.All(seenByOwn(), hasText(event.TokenKeyID), rule.Test(event.TokenKeyID, "is not 27 characters of base64url", "", notThumbprint)),
 			Severity: rule.Medium,
 			Strength: rule.Moderate,
 		}, {
