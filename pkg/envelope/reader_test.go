@@ -35,7 +35,7 @@ func read(t *testing.T, r *Reader) []string {
 
 func zip(s string) string {
 	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
+	w, _ := gzip.NewWriterLevel(&b, gzip.HuffmanOnly)
 	_, _ = io.WriteString(w, s)
 	_ = w.Close()
 	return b.String()

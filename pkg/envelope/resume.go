@@ -34,9 +34,9 @@ func (s *splitter) broken(v *value, why verdict) error {
 	return part
 }
 
-// setAside moves to where reading goes on, as resume does, and completes part with a copy of what it passed over.
+// setAside moves to where reading goes on, as resume does, and completes part with a copy of what it passed over. The
+// bytes to copy must be in memory.
 func (s *splitter) setAside(part *Broken, from int, known []signature, indent int) {
-	s.ensure(MaxCopy)
 	start, head := s.offset(s.pos), s.rest()
 	s.resume(from, known, indent)
 	part.Copy = excerpt(head[:min(int64(len(head)), s.offset(s.pos)-start)])

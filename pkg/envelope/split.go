@@ -354,6 +354,7 @@ func (s *splitter) members() error {
 			return s.torn(&Broken{Reason: reasonSyntax, Detail: "the text ends inside a batch", Origin: at})
 		default:
 			s.frames = s.frames[:len(s.frames)-1]
+			s.ensure(MaxCopy)
 			part := &Broken{Reason: reasonSyntax, Detail: verdict.String(), Origin: at}
 			s.setAside(part, 0, s.known(), 0)
 			return part

@@ -18,8 +18,9 @@ const (
 // window is the part of a text that is in memory. What lies before pos is done with and goes when more is read.
 type window struct {
 	src   io.Reader // nil: text is all there is
-	chunk int
-	ahead int // bytes of a record that are in memory before it is read
+	chunk int       // read at once, at most
+	step  int       // read next: short texts take little
+	ahead int       // bytes of a record that are in memory before it is read
 	buf   []byte
 	err   error // why src ended, io.EOF at a plain end; nil: there may be more
 
@@ -33,7 +34,7 @@ type window struct {
 }
 
 func newWindow(src io.Reader, chunk int) window {
-	return window{src: src, chunk: chunk, ahead: lookAhead, buf: make([]byte, min(chunk, readSize)), line: 1, lfFrom: 1}
+	return window{src: src, chunk: chunk, step: min(chunk, readSize), ahead: lookAhead, buf: make([]byte, min(chunk, readSize)), line: 1, lfFrom: 1}
 }
 
 // hold makes s all there is of the text.
@@ -58,7 +59,8 @@ func (w *window) more() bool {
 	}
 	keep := max(w.pos-lookBehind, 0)
 	rest := w.text[keep:]
-	size := len(rest) + max(w.chunk, len(rest))
+	size := len(rest) + max(w.step, len(rest))
+	w.step = min(2*w.step, w.chunk)
 	var b strings.Builder
 	b.Grow(size)
 	b.WriteString(rest)
