@@ -11,6 +11,7 @@ import (
 	"github.com/assay-sec/assay/pkg/alert"
 	"github.com/assay-sec/assay/pkg/app"
 	"github.com/assay-sec/assay/pkg/config"
+	"github.com/assay-sec/assay/pkg/reference"
 	"github.com/assay-sec/assay/pkg/rule"
 	"github.com/assay-sec/assay/pkg/store"
 )
@@ -72,8 +73,12 @@ func newAlertsList(sys *System) *cobra.Command {
 		if err := s.Close(); err != nil {
 			return fmt.Errorf("close the store: %w", err)
 		}
+		known, err := builtinNames()
+		if err != nil {
+			return err
+		}
 		if form.value != formTable {
-			return writeAlerts(sys.Out, form.value, alerts, func(a *alert.Alert) alertDocument { return newAlertDocument(a, nil) }, nil)
+			return writeAlerts(sys.Out, form.value, alerts, func(a *alert.Alert) alertDocument { return newAlertDocument(a, known) }, nil)
 		}
 		p := newPage(sys.Out, sys.OutTerminal)
 		if len(alerts) == 0 {
@@ -82,7 +87,7 @@ func newAlertsList(sys *System) *cobra.Command {
 		}
 		docs := make([]alertDocument, len(alerts))
 		for i := range alerts {
-			docs[i] = newAlertDocument(&alerts[i], nil)
+			docs[i] = newAlertDocument(&alerts[i], known)
 		}
 		p.table(docs, shortIDs(docs))
 		return p.flush()
@@ -109,7 +114,11 @@ func newAlertsShow(sys *System) *cobra.Command {
 		if err := errors.Join(err, s.Close()); err != nil {
 			return err
 		}
-		doc := newAlertDocument(&hit.alert, nil)
+		rules, err := app.LoadRules(&config.Config{})
+		if err != nil {
+			return err
+		}
+		doc := newAlertDocument(&hit.alert, names{apps: rules.Reference})
 		if form.value == formJSON {
 			return writeJSON(sys.Out, "  ", showDocument{Alert: doc, History: hit.alert.History, Findings: findings})
 		}
@@ -117,10 +126,6 @@ func newAlertsShow(sys *System) *cobra.Command {
 		p.alertHead(doc)
 		p.places(hit.alert.Places, hit.alert.Count)
 		p.history(hit.alert.History)
-		rules, err := app.LoadRules(&config.Config{})
-		if err != nil {
-			return err
-		}
 		for _, r := range rules.Rules {
 			if r.ID == hit.alert.Rule.ID {
 				p.end()
@@ -132,6 +137,15 @@ func newAlertsShow(sys *System) *cobra.Command {
 		return p.flush()
 	}
 	return cmd
+}
+
+// builtinNames are the names that need no configuration.
+func builtinNames() (names, error) {
+	ref, err := reference.New()
+	if err != nil {
+		return names{}, fmt.Errorf("load the reference data: %w", err)
+	}
+	return names{apps: ref}, nil
 }
 
 // showDocument is what `assay alerts show --output json` writes.

@@ -98,10 +98,12 @@ func (d *detection) run(ctx context.Context, paths []string) (err error) {
 	}
 
 	in := &logs{files: envelope.NewFiles(paths, d.sys.In)}
+	started := d.sys.Now()
 	stop := watch(d.sys, in.files)
 	report, err := p.Process(ctx, in, pipeline.Options{From: rules.Provenance(id, d.sys.Version)})
 	stop()
 	in.close()
+	report.Seconds = d.sys.Now().Sub(started).Seconds()
 	if err != nil {
 		if ctx.Err() != nil {
 			return errors.New("interrupted: what was found until then is in the store; run it again to go on")
@@ -121,9 +123,10 @@ func (d *detection) run(ctx context.Context, paths []string) (err error) {
 	if len(d.ruleIDs) > 0 {
 		stage = rule.Observe
 	}
-	doc := newRunDocument(report, rules.Rules, c.Names, d.severity.value, stage)
+	known := names{tenants: c.Names, apps: rules.Reference}
+	doc := newRunDocument(report, rules.Rules, known, d.severity.value, stage)
 	doc.Summary.SkippedFiles = in.files.Skipped()
-	if err := d.write(report, doc, c.Names, stage, in); err != nil {
+	if err := d.write(report, doc, stage, in); err != nil {
 		return err
 	}
 	return d.verdict(report, doc.Summary, failed)
@@ -140,7 +143,7 @@ func (d *detection) openStore(ctx context.Context) (store.Store, error) {
 	return app.OpenStore(ctx, path)
 }
 
-func (d *detection) write(r *pipeline.Report, doc runDocument, names map[string]string, stage rule.Stage, in *logs) error {
+func (d *detection) write(r *pipeline.Report, doc runDocument, stage rule.Stage, in *logs) error {
 	if d.form.value == formTable {
 		p := newPage(d.sys.Out, d.sys.OutTerminal)
 		bytes, _ := in.files.Progress()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/assay-sec/assay/pkg/alert"
 	"github.com/assay-sec/assay/pkg/pipeline"
+	"github.com/assay-sec/assay/pkg/reference"
 	"github.com/assay-sec/assay/pkg/rule"
 )
 
@@ -26,10 +27,10 @@ type runDocument struct {
 
 // newRunDocument returns the document of a run. It lists the alerts from the severity and the stage up; the summary
 // counts all.
-func newRunDocument(r *pipeline.Report, rules []*rule.Rule, names map[string]string, severity rule.Severity, stage rule.Stage) runDocument {
+func newRunDocument(r *pipeline.Report, rules []*rule.Rule, known names, severity rule.Severity, stage rule.Stage) runDocument {
 	d := runDocument{Alerts: []alertDocument{}, Summary: newSummary(r, rules)}
 	for _, t := range r.Sorted(severity, stage) {
-		d.Alerts = append(d.Alerts, newAlertDocument(&t.Alert, names).inRun(t))
+		d.Alerts = append(d.Alerts, newAlertDocument(&t.Alert, known).inRun(t))
 	}
 	return d
 }
@@ -60,7 +61,7 @@ type alertDocument struct {
 	KeyName    string        `json:"keyName"`
 	Key        string        `json:"key"`
 	Subject    alert.Subject `json:"subject"`
-	App        string        `json:"app,omitempty"`     // subject.app, else subject.appId
+	App        string        `json:"app,omitempty"`     // subject.app, else a name that we know for subject.appId, else the id
 	Address    string        `json:"address,omitempty"` // subject.address
 
 	Facts      []rule.Fact      `json:"facts"`
@@ -68,14 +69,31 @@ type alertDocument struct {
 	Provenance alert.Provenance `json:"provenance"`
 }
 
+// names are what people call tenants and applications.
+type names struct {
+	tenants map[string]string // by id
+	apps    *reference.Data   // nil: none is known
+}
+
+// app returns the name of an application that reads mail, or "".
+func (n names) app(tenant, id string) string {
+	if n.apps == nil {
+		return ""
+	}
+	if c, ok := n.apps.MailClient(tenant, id); ok {
+		return c.Name
+	}
+	return ""
+}
+
 // newAlertDocument returns the document of an alert that stands in a store.
-func newAlertDocument(a *alert.Alert, names map[string]string) alertDocument {
+func newAlertDocument(a *alert.Alert, known names) alertDocument {
 	d := alertDocument{
 		ID: a.ID, RuleID: a.Rule.ID, Title: a.Rule.Title, Leg: a.Rule.Leg, Why: a.Rule.Why,
 		Severity: a.Severity, Strength: a.Strength, Stage: a.Stage, Status: a.Status, Verdict: a.Verdict,
 		Count: a.Count, FirstSeen: a.First.UTC(), LastSeen: a.Last.UTC(), Continues: a.Continues,
-		TenantID: a.Tenant, TenantName: names[a.Tenant], KeyName: a.KeyName, Key: a.Key, Subject: a.Subject,
-		App: cmp.Or(a.Subject.App, a.Subject.AppID), Address: a.Subject.Address,
+		TenantID: a.Tenant, TenantName: known.tenants[a.Tenant], KeyName: a.KeyName, Key: a.Key, Subject: a.Subject,
+		App: cmp.Or(a.Subject.App, known.app(a.Tenant, a.Subject.AppID), a.Subject.AppID), Address: a.Subject.Address,
 		Facts: a.Facts, Places: make([]string, len(a.Places)), Provenance: a.From,
 	}
 	if d.Facts == nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,8 +35,12 @@ other id begins so.`,
 		if err := errors.Join(err, s.Close()); err != nil {
 			return err
 		}
+		known, err := builtinNames()
+		if err != nil {
+			return err
+		}
 		p := newPage(sys.Out, sys.OutTerminal)
-		p.alertHead(newAlertDocument(&hit.alert, nil))
+		p.alertHead(newAlertDocument(&hit.alert, known))
 		p.finding(hit.finding, &hit.alert)
 		if hit.alert.Count > 1 {
 			p.places(hit.alert.Places, hit.alert.Count)
@@ -54,7 +59,7 @@ func explained(ctx context.Context, s store.Store, id string) (found, error) {
 	return hit, err
 }
 
-const nameColumns = 10
+const nameColumns = 12
 
 // named writes a name and, beside it, a text on as many lines as it needs. It writes nothing for an empty text.
 func (p *page) named(name string, st style, text string) {
@@ -74,7 +79,7 @@ func (p *page) alertHead(a alertDocument) {
 	p.named("tenant", plain, both(a.TenantName, a.TenantID))
 	p.named("who", plain, both(a.Subject.User, a.Subject.UserID))
 	p.named("mailbox", plain, a.Subject.Mailbox)
-	p.named("app", plain, both(a.Subject.App, a.Subject.AppID))
+	p.named("app", plain, both(a.App, a.Subject.AppID))
 	p.named("from", plain, a.Address)
 	p.named("token", plain, a.Subject.TokenID)
 	p.named("session", plain, a.Subject.Session)
@@ -105,7 +110,8 @@ func both(name, id string) string {
 // finding writes the record that matched and each predicate.
 func (p *page) finding(f *alert.Finding, a *alert.Alert) {
 	p.end()
-	p.named("finding", plain, fmt.Sprintf("%s, rule version %d", f.ID, cmp.Or(f.Rule.Version, a.Rule.Version)))
+	p.named("finding", plain, string(f.ID))
+	p.named("matched", plain, fmt.Sprintf("%s, rule version %d", cmp.Or(f.Rule.Leg, a.Rule.Leg), cmp.Or(f.Rule.Version, a.Rule.Version)))
 	p.named("record", bold, f.Place)
 	p.named("", plain, strings.Join(nonEmpty(moment(f.At), f.Category, f.Kind, "event "+string(f.EventID)), ", "))
 	p.named("made by", faint, strings.Join(nonEmpty(f.From.Run, f.From.Assay, f.From.Reference), ", "))
@@ -114,8 +120,13 @@ func (p *page) finding(f *alert.Finding, a *alert.Alert) {
 		p.wrap(yellow, 0, fmt.Sprintf("The evidence of this finding was not kept: an alert keeps that of its first %d.", alert.MaxEvidenced))
 		return
 	}
-	for _, fact := range f.Facts {
-		p.fact(fact)
+	for _, truth := range []rule.Truth{rule.True, rule.Unknown, rule.False} {
+		for i, fact := range f.Facts {
+			// Legs that share a predicate have each asked it.
+			if fact.Truth == truth && !slices.Contains(f.Facts[:i], fact) {
+				p.fact(fact)
+			}
+		}
 	}
 }
 

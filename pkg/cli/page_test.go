@@ -105,7 +105,7 @@ func TestRunPage(t *testing.T) {
 			report, rules := aReport()
 			var out bytes.Buffer
 			p := newPage(&out, term)
-			doc := newRunDocument(report, rules, nil, rule.Info, rule.Enabled)
+			doc := newRunDocument(report, rules, names{}, rule.Info, rule.Enabled)
 			p.run(doc, 5_000_000)
 			if err := p.flush(); err != nil {
 				t.Fatal(err)
@@ -119,7 +119,7 @@ func TestRunPage(t *testing.T) {
 func TestQuietRunPage(t *testing.T) {
 	var out bytes.Buffer
 	p := newPage(&out, Terminal{Width: 80})
-	p.run(newRunDocument(&pipeline.Report{Records: 3, Evaluated: 3, Seconds: 0.01}, nil, nil, rule.Info, rule.Enabled), 900)
+	p.run(newRunDocument(&pipeline.Report{Records: 3, Evaluated: 3, Seconds: 0.01}, nil, names{}, rule.Info, rule.Enabled), 900)
 	if err := p.flush(); err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestTenantsHaveAColumnWhereThereAreSeveral(t *testing.T) {
 	}
 	var out bytes.Buffer
 	p := newPage(&out, Terminal{Width: 100})
-	p.run(newRunDocument(report, rules, map[string]string{contoso: "Contoso"}, rule.Low, rule.Enabled), 0)
+	p.run(newRunDocument(report, rules, names{tenants: map[string]string{contoso: "Contoso"}}, rule.Low, rule.Enabled), 0)
 	if err := p.flush(); err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestTenantsHaveAColumnWhereThereAreSeveral(t *testing.T) {
 
 func TestRunDocument(t *testing.T) {
 	report, rules := aReport()
-	doc := newRunDocument(report, rules, map[string]string{contoso: "Contoso"}, rule.High, rule.Enabled)
+	doc := newRunDocument(report, rules, names{tenants: map[string]string{contoso: "Contoso"}}, rule.High, rule.Enabled)
 	text, err := json.MarshalIndent(doc, "", "  ")
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +196,7 @@ func FuzzRunPage(f *testing.F) {
 		report.NotEvaluable[user] = &pipeline.Blind{Records: 1, Missing: map[string]int64{app: 1}}
 		var out bytes.Buffer
 		p := newPage(&out, Terminal{Width: int(columns), Color: columns%2 == 0})
-		p.run(newRunDocument(report, rules, nil, rule.Info, rule.Enabled), 1)
+		p.run(newRunDocument(report, rules, names{}, rule.Info, rule.Enabled), 1)
 		if err := p.flush(); err != nil {
 			t.Fatal(err)
 		}

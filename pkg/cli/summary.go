@@ -24,7 +24,7 @@ func (p *page) summary(s summary, bytes int64) {
 	p.notEvaluable(s)
 	p.end()
 	if s.SkippedFiles > 0 {
-		p.line(faint, counted(int64(s.SkippedFiles), "file")+" skipped, because they are no logs")
+		p.line(faint, counted(int64(s.SkippedFiles), "file")+" in folders skipped: not logs")
 	}
 	p.throughput(s, bytes)
 }
@@ -94,7 +94,7 @@ func (p *page) observed(s summary) {
 		return
 	}
 	p.end()
-	p.line(faint, "observed only: stored and counted, but no alert")
+	p.line(faint, "observed only: stored and counted, paging nobody")
 	for _, id := range slices.SortedFunc(maps.Keys(s.Observing), func(a, b string) int {
 		return cmp.Or(cmp.Compare(s.Observed[b], s.Observed[a]), strings.Compare(a, b))
 	}) {
