@@ -26,7 +26,7 @@ func made(i int, key string) alert.Finding {
 		Time: event.Of(time.Date(2025, 3, 14, 0, 0, 0, 0, time.UTC).Add(time.Duration(i) * time.Millisecond)),
 	}
 	return alert.NewFinding(v, ev, alert.Evidence{
-		Record: `{"id":"` + strings.Repeat("x", 3000) + `"}`, Place: fmt.Sprintf("signins.json:%d", i),
+		Record: `{"id":"` + strings.Repeat("x", 1000) + `"}`, Place: fmt.Sprintf("signins.json:%d", i),
 	}, alert.Provenance{Run: "run-1", Assay: "v0", Reference: "r0"})
 }
 

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -112,26 +113,26 @@ func TestRecordIsAtomic(t *testing.T) {
 	for _, path := range []string{filepath.Join(t.TempDir(), "assay.db"), Memory} {
 		s := open(t, path)
 		var fs []alert.Finding
-		for i := range 500 {
+		for i := range 200 {
 			fs = append(fs, made(i, "k"))
 		}
-		for i := range 8 {
+		for i := range 4 {
 			// The trigger breaks the call off at one of its statements.
 			execOn(t, s, `CREATE TEMP TRIGGER broken BEFORE INSERT ON findings
-				WHEN (SELECT count(*) FROM findings) = `+string(rune('0'+i))+` * 60 BEGIN SELECT RAISE(ABORT, 'broken off'); END`)
+				WHEN (SELECT count(*) FROM findings) = `+fmt.Sprint(i*50)+` BEGIN SELECT RAISE(ABORT, 'broken off'); END`)
 			if _, err := s.Record(t.Context(), fs); err == nil {
 				t.Fatal("it was not broken off")
 			}
 			execOn(t, s, `DROP TRIGGER broken`)
 			if _, err := s.Alert(t.Context(), "", fs[0].AlertID); !errors.Is(err, store.ErrNotFound) {
-				t.Errorf("broken off at %d: something is left: %v", i*60, err)
+				t.Errorf("broken off at %d: something is left: %v", i*50, err)
 			}
 			var n int
 			if err := s.write.QueryRowContext(t.Context(), `SELECT count(*) FROM findings`).Scan(&n); err != nil || n != 0 {
-				t.Errorf("broken off at %d: %d findings are left, %v", i*60, n, err)
+				t.Errorf("broken off at %d: %d findings are left, %v", i*50, n, err)
 			}
 		}
-		if out, err := s.Record(t.Context(), fs); err != nil || out.New != 500 {
+		if out, err := s.Record(t.Context(), fs); err != nil || out.New != 200 {
 			t.Errorf("unbroken: %d new, %v", out.New, err)
 		}
 	}

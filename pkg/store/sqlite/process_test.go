@@ -40,10 +40,10 @@ func TestMain(m *testing.M) {
 func input() [][]alert.Finding {
 	r := rand.New(rand.NewPCG(17, 19))
 	var calls [][]alert.Finding
-	for n := 0; n < 1200; {
+	for n := 0; n < 400; {
 		key := fmt.Sprintf("key-%d", r.IntN(9))
 		var fs []alert.Finding
-		for range 1 + r.IntN(24) {
+		for range 1 + r.IntN(12) {
 			// Some come again later.
 			fs = append(fs, made(max(0, n-r.IntN(3)*r.IntN(40)), key))
 			n++
@@ -97,10 +97,7 @@ func TestKillingChangesNothing(t *testing.T) {
 	if err := child(t, calm, "").Run(); err != nil {
 		t.Fatal(err)
 	}
-	kills := 40
-	if testing.Short() {
-		kills = 10
-	}
+	const kills = 15
 	total := len(input())
 	r := rand.New(rand.NewPCG(29, 31))
 	for i := range kills {
