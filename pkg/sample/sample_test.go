@@ -37,13 +37,21 @@ func detect(t *testing.T, c *config.Config, folders ...string) *pipeline.Report 
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer store.Close()
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	p, err := app.NewPipeline(rules, store, c.Tenant(), func() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	files := envelope.NewFiles(folders, nil)
-	defer files.Close()
+	t.Cleanup(func() {
+		if err := files.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	report, err := p.Process(ctx, files, pipeline.Options{From: rules.Provenance("test", "test")})
 	if err != nil {
 		t.Fatal(err)

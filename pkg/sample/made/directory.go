@@ -18,10 +18,13 @@ type change struct {
 func (t *Tenant) change() change {
 	admin, who, at := &t.people[0], t.someone(), t.now()
 	ordinary := []struct{ operation, category, property string }{
-		{"Update user", "UserManagement", "JobTitle"}, {"Add member to group", "GroupManagement", "Group.DisplayName"},
-		{"Add user", "UserManagement", "AccountEnabled"}, {"Reset user password", "UserManagement", "StsRefreshTokensValidFrom"},
+		{"Update user", "UserManagement", "JobTitle"},
+		{"Add member to group", "GroupManagement", "Group.DisplayName"},
+		{"Add user", "UserManagement", "AccountEnabled"},
+		{"Reset user password", "UserManagement", "StsRefreshTokensValidFrom"},
 		{"User registered security info", "UserManagement", "StrongAuthenticationMethod"},
-		{"Update conditional access policy", "Policy", "ConditionalAccessPolicy"}, {"Add service principal", "ApplicationManagement", "DisplayName"},
+		{"Update conditional access policy", "Policy", "ConditionalAccessPolicy"},
+		{"Add service principal", "ApplicationManagement", "DisplayName"},
 		{"Set Company Information", "DirectoryManagement", "TechnicalNotificationMail"},
 	}
 	k := ordinary[t.rnd.IntN(len(ordinary))]
@@ -69,11 +72,11 @@ func (c change) row() object {
 
 // risk is the fact that Entra ID Protection suspected something.
 type risk struct {
-	at                          time.Time
-	id, request                 string
-	kind, state, level, detail  string
-	who                         *person
-	address, detection, service string
+	at                         time.Time
+	id, request                string
+	kind, state, level, detail string
+	who                        *person
+	address, detection         string
 }
 
 // risk makes an ordinary detection: dismissed, remediated, or of a kind that has nothing to do with tokens.

@@ -19,9 +19,13 @@ type list []any
 
 // record makes an object of names and values in turn.
 func record(pairs ...any) object {
-	o := make(object, 0, len(pairs)/2)
-	for i := 0; i < len(pairs); i += 2 {
-		o = append(o, member{pairs[i].(string), pairs[i+1]}) //nolint:errcheck,forcetypeassert // names are literals
+	o := make(object, len(pairs)/2)
+	for i, p := range pairs {
+		if name, ok := p.(string); ok && i%2 == 0 {
+			o[i/2].name = name
+		} else {
+			o[i/2].value = p
+		}
 	}
 	return o
 }

@@ -8,25 +8,25 @@ import (
 
 // signIn is the fact that somebody, or some program, signed in.
 type signIn struct {
-	at                        time.Time
-	id, correlation, session  string
-	category                  string
-	who                       *person // nil for services
-	service                   app     // where who is nil
-	client, resource          app
-	address, agent            string
-	interactive               bool
-	code                      int
-	reason, details           string
-	issuerType, issuerName    string
-	incoming, protocol        string
-	transfer, binding         string
-	cross, home               string
-	credential, federatedCred string
-	steps                     list
-	risk                      list
-	riskState, riskLevel      string
-	oldToken                  bool
+	at                       time.Time
+	id, correlation, session string
+	category                 string
+	who                      *person // nil for services
+	service                  app     // where who is nil
+	client, resource         app
+	address, agent           string
+	interactive              bool
+	code                     int
+	reason, details          string
+	issuerType, issuerName   string
+	incoming, protocol       string
+	transfer, binding        string
+	cross, home              string
+	credential               string
+	steps                    list
+	risk                     list
+	riskState, riskLevel     string
+	oldToken                 bool
 }
 
 const (

@@ -61,7 +61,8 @@ var (
 		{"4765445b-32c6-49b0-83e6-1d93765276ca", "OfficeHome"},
 	}
 	services = []app{
-		{ArchiveApp, "Fabrikam Mail Archive"}, {ordersApp, "Fabrikam Orders"},
+		{ArchiveApp, "Fabrikam Mail Archive"},
+		{ordersApp, "Fabrikam Orders"},
 		{"a3475900-ccec-4a69-98f5-a65cd5dc5306", "Partner Centre Sync"},
 	}
 )
