@@ -14,7 +14,9 @@ type GUID [16]byte
 var ErrGUID = errors.New("not a GUID")
 
 // ParseGUID reads the 36-character text form, in either case.
-func ParseGUID(s string) (GUID, error) {
+func ParseGUID(s string) (GUID, error) { return parseGUID(s) }
+
+func parseGUID[T string | []byte](s T) (GUID, error) {
 	var g GUID
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return g, ErrGUID
@@ -103,20 +105,26 @@ func ParseTokenID(s string) (GUID, error) {
 		if !decodeBase64(text[:], t) {
 			return GUID{}, ErrGUID
 		}
-		return ParseGUID(string(text[:]))
+		return parseGUID(text[:])
 	}
 	return GUID{}, ErrGUID
 }
 
+// The alphabets, made once: Strict allocates.
+var (
+	strictURL = base64.RawURLEncoding.Strict()
+	strictStd = base64.RawStdEncoding.Strict()
+)
+
 // decodeBase64 fills dst exactly from s, which may use either base64 alphabet. Like the issuer it
 // requires the unused low bits of the last character to be zero: otherwise one id would have several texts.
 func decodeBase64(dst []byte, s string) bool {
-	enc := base64.RawURLEncoding
+	enc := strictURL
 	if strings.ContainsAny(s, "+/") {
-		enc = base64.RawStdEncoding
+		enc = strictStd
 	}
 	var in [48]byte
-	n, err := enc.Strict().Decode(dst, in[:copy(in[:], s)])
+	n, err := enc.Decode(dst, in[:copy(in[:], s)])
 	return err == nil && n == len(dst)
 }
 
