@@ -195,21 +195,19 @@ func (c *Case) mistakes() []string {
 	need(strings.TrimSpace(c.Record) != "", "a case needs a record")
 	need(c.Want != Match || c.Leg != "", "a match needs the leg that fires")
 	need(c.Want == Match || c.Leg+c.Severity+c.Strength+c.Stage+c.Key == "", "leg, severity, strength, stage and key are of a match")
-	for field, err := range map[string]error{
-		"severity": named(c.Severity, new(rule.Severity)),
-		"strength": named(c.Strength, new(rule.Strength)),
-		"stage":    named(c.Stage, new(rule.Stage)),
+	for _, grade := range []struct {
+		field, name string
+		as          encoding.TextUnmarshaler
+	}{
+		{"severity", c.Severity, new(rule.Severity)},
+		{"strength", c.Strength, new(rule.Strength)},
+		{"stage", c.Stage, new(rule.Stage)},
 	} {
-		need(err == nil, "%s: %v", field, err)
+		if grade.name != "" {
+			err := grade.as.UnmarshalText([]byte(grade.name))
+			need(err == nil, "%s: %v", grade.field, err)
+		}
 	}
 	need((c.Want == NotEvaluable) == (len(c.Missing) > 0), "missing names what a not-evaluable record lacks, and is of no other case")
 	return out
-}
-
-// named reports whether v has a value of that name. No name at all is none to compare.
-func named(name string, v encoding.TextUnmarshaler) error {
-	if name == "" {
-		return nil
-	}
-	return v.UnmarshalText([]byte(name))
 }

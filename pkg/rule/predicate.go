@@ -99,13 +99,13 @@ type test[T any] struct {
 func (c test[T]) Eval(ev *event.Event, tr *Trace) Truth {
 	v := c.field.Get(ev)
 	if v.State != event.Present {
-		if tr != nil {
+		if tr.KeepsFacts() {
 			tr.Add(c.field.Path, Show(v), c.op, c.operand, Unknown)
 		}
 		return tr.Lacking(c.field.Path)
 	}
 	t := truth(c.holds(v.V))
-	if tr != nil {
+	if tr.KeepsFacts() {
 		tr.Add(c.field.Path, Show(v), c.op, c.operand, t)
 	}
 	return t
@@ -194,7 +194,7 @@ type missing struct{ field event.Field[string] }
 func (m missing) Eval(ev *event.Event, tr *Trace) Truth {
 	v := m.field.Get(ev)
 	t := truth(v.State != event.Present || v.V == "")
-	if tr != nil {
+	if tr.KeepsFacts() {
 		tr.Add(m.field.Path, Show(v), "is missing", "", t)
 	}
 	return t
@@ -214,7 +214,7 @@ func (d differs) Eval(ev *event.Event, tr *Trace) Truth {
 	if ok(a, d.a.Path, tr) && ok(b, d.b.Path, tr) {
 		t = truth(!strings.EqualFold(a.V, b.V))
 	}
-	if tr != nil {
+	if tr.KeepsFacts() {
 		tr.Add(d.a.Path, Show(a), "differs from "+d.b.Path, Show(b), t)
 	}
 	return t
@@ -264,11 +264,11 @@ func (s span) Eval(ev *event.Event, tr *Trace) Truth {
 	default:
 		d := to.V.Sub(from.V)
 		t = truth(s.holds(d))
-		if tr != nil {
+		if tr.KeepsFacts() {
 			shown = fmt.Sprintf("%s − %s = %s", Show(to), Show(from), d)
 		}
 	}
-	if tr != nil {
+	if tr.KeepsFacts() {
 		tr.Add(s.to.Path+" − "+s.from.Path, shown, s.op, s.operand, t)
 	}
 	return t
@@ -286,11 +286,12 @@ type Set interface {
 }
 
 // Listed holds when the text is in the set, Unknown when the field was not logged or the set is not known.
-func Listed(f event.Field[string], s Set) Predicate { return listed{f, s} }
+func Listed(f event.Field[string], s Set) Predicate { return listed{f, s, "reference:" + s.Name()} }
 
 type listed struct {
 	field event.Field[string]
 	set   Set
+	data  string // the set's name among what is missing
 }
 
 func (l listed) Eval(ev *event.Event, tr *Trace) Truth {
@@ -301,15 +302,15 @@ func (l listed) Eval(ev *event.Event, tr *Trace) Truth {
 		if known {
 			t = truth(in)
 		} else {
-			tr.Lacking("reference:" + l.set.Name())
+			tr.Lacking(l.data)
 		}
 	}
-	if tr != nil {
+	if tr.KeepsFacts() {
 		tr.Add(l.field.Path, Show(v), "is listed in", l.set.Name(), t)
 	}
 	return t
 }
-func (l listed) Needs() []string { return []string{l.field.Path, "reference:" + l.set.Name()} }
+func (l listed) Needs() []string { return []string{l.field.Path, l.data} }
 func (l listed) String() string  { return l.field.Path + " is listed in " + l.set.Name() }
 
 // Func is a predicate over several fields or reference data that no other constructor says. holds must be

@@ -30,9 +30,13 @@ type Trace struct {
 	brief bool
 }
 
+// KeepsFacts reports whether Add keeps what it is given. A predicate asks before it renders a value, since a verdict of
+// Unknown is evaluated for what was missing alone, and often.
+func (t *Trace) KeepsFacts() bool { return t != nil && !t.brief }
+
 // Add records a comparison and returns its truth.
 func (t *Trace) Add(field, value, op, operand string, truth Truth) Truth {
-	if t == nil || t.brief {
+	if !t.KeepsFacts() {
 		return truth
 	}
 	t.Facts = append(t.Facts, Fact{field, bound(value), op, bound(operand), truth})

@@ -74,7 +74,7 @@ func initiatedByService() rule.Predicate {
 		default:
 			t = tr.Lacking(f.Path)
 		}
-		if tr != nil {
+		if tr.KeepsFacts() {
 			tr.Add(f.Path, rule.Show(v), "is one of", strings.Join(actorServices, ", "), t)
 		}
 		return t
@@ -89,7 +89,7 @@ func hasNoUser(ev *event.Event) bool {
 // routineActorToken holds for what Exchange does with actor tokens every day.
 func routineActorToken() rule.Predicate {
 	return rule.Test(event.DirectoryActivity, "is routine", "(on groups; Set directory feature on tenant)", func(a string) bool {
-		return strings.Contains(strings.ToLower(a), "group") || strings.EqualFold(a, "Set directory feature on tenant")
+		return containsFold(a, "group") || strings.EqualFold(a, "Set directory feature on tenant")
 	})
 }
 

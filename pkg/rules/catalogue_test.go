@@ -14,7 +14,7 @@ import (
 	"github.com/assay-sec/assay/pkg/rules"
 )
 
-func builtin(t *testing.T) []*rule.Rule {
+func builtin(t testing.TB) []*rule.Rule {
 	t.Helper()
 	ref, err := reference.New()
 	if err != nil {

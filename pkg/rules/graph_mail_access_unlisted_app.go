@@ -1,21 +1,15 @@
 package rules
 
 import (
-	"regexp"
-
 	"github.com/assay-sec/assay/pkg/event"
 	"github.com/assay-sec/assay/pkg/reference"
 	"github.com/assay-sec/assay/pkg/rule"
 )
 
-// mailPath matches the path of a request for somebody's messages or mail folders, in both spellings of a key: users/{id} and
-// users('{id}'). The query is no part of it.
-var mailPath = regexp.MustCompile(`(?i)^[^?#]*/(?:me|users/[^/?#]+|users\('[^/?#]+'\))/(?:messages|mailFolders)(?:[/?#('$]|$)`)
-
 // graphMailAccessUnlistedApp finds mail that was read through Microsoft Graph by an application that does not read mail here.
 func graphMailAccessUnlistedApp(ref *reference.Data, _ *knobs) *rule.Rule {
 	unlisted := rule.All(
-		rule.Matches(event.GraphURI, "a request for mail", mailPath),
+		mailRequested(),
 		rule.Between(event.GraphStatus, 200, 299),
 		rule.Not(rule.Listed(event.AppID, ref.MailClients())),
 	)

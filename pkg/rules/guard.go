@@ -69,7 +69,7 @@ func guard[T any](f event.Field[T], op string, sensible func(*event.Value[T]) bo
 		if sensible(v) {
 			return rule.True
 		}
-		if tr != nil {
+		if tr.KeepsFacts() {
 			tr.Add(f.Path, rule.Show(v), op, "", rule.Unknown)
 		}
 		return tr.Lacking(f.Path)

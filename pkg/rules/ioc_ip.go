@@ -68,7 +68,7 @@ func fromBadIP(ref *reference.Data, inWindow bool, before, after time.Duration) 
 		i, bad := ref.BadIP(ev.Net.IP.V)
 		in := bad && !ev.Time.V.Before(i.First.Add(-before)) && !ev.Time.V.After(i.Last.Add(after))
 		t := truth(bad && in == inWindow)
-		if tr != nil {
+		if tr.KeepsFacts() {
 			operand := "badIps"
 			if bad {
 				operand = i.Kind + " of " + i.Source + ", seen " + i.First.Format(time.DateOnly) + " to " + i.Last.Format(time.DateOnly)

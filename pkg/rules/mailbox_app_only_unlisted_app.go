@@ -64,7 +64,7 @@ func unlistedAppOnlyApp(ref *reference.Data) rule.Predicate {
 		if !known {
 			t = tr.Lacking(appOnlyMailApps)
 		}
-		if tr != nil {
+		if tr.KeepsFacts() {
 			tr.Add(event.AppID.Path, rule.Show(&ev.App.ID), "is not listed in", "appOnlyMailApps", t)
 		}
 		return t
@@ -91,7 +91,7 @@ func unlistedAppOnlyMailbox(ref *reference.Data) rule.Predicate {
 			case !box.OK() || box.V == "":
 				one = tr.Lacking(f.Path)
 			}
-			if tr != nil {
+			if tr.KeepsFacts() {
 				tr.Add(f.Path, rule.Show(box), "is not listed in appOnlyMailApps for", app, one)
 			}
 			t = min(t, one)

@@ -82,7 +82,7 @@ func speaksAsAnother(ref *reference.Data, app event.Field[string]) rule.Predicat
 				break
 			}
 		}
-		if tr != nil {
+		if tr.KeepsFacts() {
 			patterns := make([]string, len(client.ClientInfo))
 			for i, re := range client.ClientInfo {
 				patterns[i] = re.String()

@@ -65,7 +65,7 @@ func notTheOwner(ref *reference.Data) rule.Predicate {
 				return tr.Lacking(snapshot)
 			}
 			t := truth(caller != owner)
-			if tr != nil {
+			if tr.KeepsFacts() {
 				tr.Add(event.TokenObjectID.Path, caller.String(), "is not the owner", owner.String(), t)
 			}
 			return t

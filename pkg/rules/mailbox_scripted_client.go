@@ -53,7 +53,7 @@ func mailboxScriptedClient(ref *reference.Data, _ *knobs) *rule.Rule {
 			ID:  "graph",
 			Why: "a script read mail through Microsoft Graph",
 			When: inKind(event.GraphActivity, rule.All(
-				rule.Matches(event.GraphURI, "messages or mail folders", mailPath),
+				mailRequested(),
 				scripted(event.UserAgent),
 				unlisted,
 			)),

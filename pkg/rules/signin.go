@@ -44,7 +44,7 @@ func homeUser() rule.Predicate {
 		case !known && (!ev.Actor.Type.OK() || ev.Actor.Type.V == ""):
 			t = tr.Lacking(event.ActorType.Path)
 		}
-		if tr != nil {
+		if tr.KeepsFacts() {
 			tr.Add(event.ActorType.Path, rule.Show(&ev.Actor.Type), "is not a guest of", rule.Show(&ev.SignIn.ResourceTenant), t)
 		}
 		return t
@@ -74,7 +74,7 @@ func userDomain(ref *reference.Data, op, operand string, holds func(*reference.D
 		} else {
 			t = holds(d, ev, tr)
 		}
-		if tr != nil {
+		if tr.KeepsFacts() {
 			tr.Add(event.ActorName.Path, rule.Show(name), "has a domain that "+op, operand, t)
 		}
 		return t

@@ -59,7 +59,7 @@ func foreignFederation(ref *reference.Data) rule.Predicate {
 			case name == "":
 				return tr.Lacking(event.IssuerName.Path)
 			}
-			if tr != nil {
+			if tr.KeepsFacts() {
 				tr.Add(event.IssuerName.Path, ev.SignIn.IssuerName.V, "differs from the domain's issuerUri", d.IssuerURI,
 					truth(!strings.EqualFold(name, strings.TrimSuffix(d.IssuerURI, "/"))))
 			}

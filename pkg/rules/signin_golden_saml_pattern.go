@@ -100,7 +100,7 @@ func saysNothing[T any](f event.Field[T], said func(T) bool) rule.Predicate {
 		case event.Absent, event.Unreadable:
 			tr.Lacking(f.Path)
 		}
-		if tr != nil {
+		if tr.KeepsFacts() {
 			tr.Add(f.Path, rule.Show(v), "says nothing", "", t)
 		}
 		return t

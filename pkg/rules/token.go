@@ -46,7 +46,7 @@ func sample(ref *reference.Data) rule.Predicate {
 // fact records a comparison that cannot be Unknown.
 func fact(tr *rule.Trace, f event.Field[string], v *event.Text, op, operand string, holds bool) rule.Truth {
 	t := truth(holds)
-	if tr != nil {
+	if tr.KeepsFacts() {
 		tr.Add(f.Path, rule.Show(v), op, operand, t)
 	}
 	return t

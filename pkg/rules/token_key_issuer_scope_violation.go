@@ -86,7 +86,7 @@ func keyed(ref *reference.Data, text string, holds func(*event.Event, *reference
 			return tr.Lacking("reference:keys")
 		}
 		t := holds(ev, k, tr)
-		if tr != nil {
+		if tr.KeepsFacts() {
 			tr.Add(event.TokenKeyID.Path, kid.V, "is published for", publishedFor(k), rule.True)
 			tr.Add(event.TokenIssuer.Path, iss.V, "→ "+text, "", t)
 		}

@@ -62,7 +62,7 @@ func tokenKIDNotPublished(ref *reference.Data, _ *knobs) *rule.Rule {
 }
 
 func publication(ref *reference.Data, text string, want reference.Publication) rule.Predicate {
-	needs := []string{event.TokenKeyID.Path, "reference:fetches"}
+	needs, by := []string{event.TokenKeyID.Path, "reference:fetches"}, text+" by"
 	return rule.Func(text, needs, func(ev *event.Event, tr *rule.Trace) rule.Truth {
 		kid := &ev.Token.KeyID
 		if !kid.OK() || kid.V == "" {
@@ -76,6 +76,6 @@ func publication(ref *reference.Data, text string, want reference.Publication) r
 		if p == reference.NotTold {
 			return tr.Lacking("reference:fetches")
 		}
-		return fact(tr, event.TokenKeyID, kid, text+" by", "fetches", p == want)
+		return fact(tr, event.TokenKeyID, kid, by, "fetches", p == want)
 	})
 }

@@ -82,7 +82,7 @@ func overClassCap(ref *reference.Data) rule.Predicate {
 		}
 		life := exp.V.Sub(iat.V) - issueOffset
 		t := truth(life > app.MaxLife)
-		if tr != nil {
+		if tr.KeepsFacts() {
 			tr.Add(event.Expires.Path+" − "+event.IssuedAt.Path, life.String(), "is more than the maxLife of "+ev.Token.Audience.V, app.MaxLife.String(), t)
 		}
 		return t

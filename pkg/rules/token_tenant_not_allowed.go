@@ -51,6 +51,7 @@ func tokenTenantNotAllowed(ref *reference.Data, _ *knobs) *rule.Rule {
 
 func tenantNotAllowed(ref *reference.Data) rule.Predicate {
 	own := ref.OwnTenants()
+	lacksOwn := "reference:" + own.Name()
 	needs := []string{event.TokenTenant.Path, event.TokenAudience.Path, "reference:apps"}
 	return rule.Func("the application does not accept the tenant", needs, func(ev *event.Event, tr *rule.Trace) rule.Truth {
 		tid, aud := &ev.Token.Tenant, &ev.Token.Audience
@@ -66,7 +67,7 @@ func tenantNotAllowed(ref *reference.Data) rule.Predicate {
 		}
 		allowed, known := app.AllowsTenant(ev.Tenant, tid.V, own)
 		if !known {
-			return tr.Lacking("reference:" + own.Name())
+			return tr.Lacking(lacksOwn)
 		}
 		return fact(tr, event.TokenTenant, tid, "is not among the allowedTenants of", aud.V, !allowed)
 	})

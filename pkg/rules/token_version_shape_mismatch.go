@@ -99,7 +99,7 @@ func withoutRoles() rule.Predicate {
 	return rule.Func(event.TokenRoles.Path+" is missing", nil, func(ev *event.Event, tr *rule.Trace) rule.Truth {
 		roles := &ev.Token.Roles
 		t := truth(!roles.OK() || len(roles.V) == 0)
-		if tr != nil {
+		if tr.KeepsFacts() {
 			tr.Add(event.TokenRoles.Path, rule.Show(roles), "is missing", "", t)
 		}
 		return t
