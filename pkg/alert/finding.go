@@ -6,11 +6,15 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/assay-sec/assay/pkg/event"
 	"github.com/assay-sec/assay/pkg/rule"
 )
+
+// latest is the last instant that JSON can hold. An attacker can write a time whose zone carries it beyond.
+var latest = time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC)
 
 // Evidence is the record that an event was read from.
 type Evidence struct {
@@ -21,6 +25,9 @@ type Evidence struct {
 // NewFinding returns the finding of a verdict that is True. It shares no memory with the event or the record.
 func NewFinding(v *rule.Verdict, ev *event.Event, e Evidence, from Provenance) Finding {
 	at := ev.Time.V.UTC().Round(0)
+	if at.After(latest) {
+		at = latest
+	}
 	f := Finding{
 		ID:      NewFindingID(v.Rule.ID, ev.ID),
 		AlertID: NewID(DayOf(at), ev.Tenant, v.Rule.ID, v.Key),
