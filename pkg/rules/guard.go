@@ -32,9 +32,14 @@ func isGUID(f event.Field[string]) rule.Predicate {
 	return guard(f, "is a GUID", func(v *event.Text) bool { _, ok := guidOf(v); return ok })
 }
 
-// guidsDiffer is rule.Differs for two ids that must both be GUIDs.
+// guidsDiffer is rule.Differs for two ids that must both be GUIDs. Most are equal, which costs least to see.
 func guidsDiffer(a, b event.Field[string]) rule.Predicate {
-	return rule.All(isGUID(a), isGUID(b), rule.Differs(a, b))
+	return rule.All(rule.Differs(a, b), isGUID(a), isGUID(b))
+}
+
+// unlistedGUID holds for an id that is not in the set. What is no GUID is Unknown.
+func unlistedGUID(f event.Field[string], s rule.Set) rule.Predicate {
+	return rule.All(rule.Not(rule.Listed(f, s)), isGUID(f))
 }
 
 // guidOf reads an id. ok is false for what is no GUID, and for one whose bytes are all equal.

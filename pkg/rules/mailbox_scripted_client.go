@@ -25,7 +25,7 @@ var webProtocol = regexp.MustCompile(`^Client=(OWA|WebServices)\b`)
 // web; so do many honest scripts, hence it is a supporting sign, but less so where the client is one of
 // Microsoft's own for people.
 func mailboxScriptedClient(ref *reference.Data, _ *knobs) *rule.Rule {
-	unlisted := rule.All(isGUID(event.AppID), rule.Not(rule.Listed(event.AppID, ref.ScriptedOK())))
+	unlisted := unlistedGUID(event.AppID, ref.ScriptedOK())
 	inMailbox := rule.All(scripted(event.ClientInfo, event.ActorInfo), unlisted)
 	return &rule.Rule{
 		ID:      "mailbox-scripted-client",

@@ -11,11 +11,8 @@ import (
 // where a tenant has given none, it compares with the built-in ones of Microsoft and only observes.
 func mailboxUnexpectedClientApp(ref *reference.Data, _ *knobs) *rule.Rule {
 	configured := told(ref.MailClients())
-	unlisted := func(app event.Field[string], expected rule.Set) rule.Predicate {
-		return rule.All(isGUID(app), rule.Not(rule.Listed(app, expected)))
-	}
-	client := rule.All(configured, unlisted(event.AppID, ref.MailClients()))
-	frontend := rule.All(configured, unlisted(event.FrontendApp, ref.MailFrontends()))
+	client := rule.All(configured, unlistedGUID(event.AppID, ref.MailClients()))
+	frontend := rule.All(configured, unlistedGUID(event.FrontendApp, ref.MailFrontends()))
 	vip := rule.Any(rule.Listed(event.Mailbox, ref.VIPs()), rule.Listed(event.MailboxOwner, ref.VIPs()))
 
 	const (
@@ -36,12 +33,12 @@ func mailboxUnexpectedClientApp(ref *reference.Data, _ *knobs) *rule.Rule {
 			{
 				ID:       "client-unlearned",
 				Why:      "an application that is not a known mail client of Microsoft used the mailbox, and nobody has said which clients are expected here",
-				When:     rule.All(rule.Not(configured), unlisted(event.AppID, ref.KnownMailClients())),
+				When:     rule.All(rule.Not(configured), unlistedGUID(event.AppID, ref.KnownMailClients())),
 				Severity: rule.Medium, Strength: rule.Moderate, Stage: rule.Observe,
 			}, {
 				ID:       "frontend-unlearned",
 				Why:      whyFrontend + ", and nobody has said which clients are expected here",
-				When:     rule.All(rule.Not(configured), unlisted(event.FrontendApp, ref.MailFrontends())),
+				When:     rule.All(rule.Not(configured), unlistedGUID(event.FrontendApp, ref.MailFrontends())),
 				Severity: rule.Medium, Strength: rule.Moderate, Stage: rule.Observe,
 			},
 		},
