@@ -84,9 +84,14 @@ func Not(p Predicate) Predicate { return not{p} }
 
 type not struct{ p Predicate }
 
-func (n not) Eval(ev *event.Event, tr *Trace) Truth { return n.p.Eval(ev, tr).Not() }
-func (n not) Needs() []string                       { return n.p.Needs() }
-func (n not) String() string                        { return "not (" + n.p.String() + ")" }
+func (n not) Eval(ev *event.Event, tr *Trace) Truth {
+	from := tr.facts()
+	t := n.p.Eval(ev, tr).Not()
+	tr.negate(from)
+	return t
+}
+func (n not) Needs() []string { return n.p.Needs() }
+func (n not) String() string  { return "not (" + n.p.String() + ")" }
 
 // test is a comparison of one field with something fixed.
 type test[T any] struct {
@@ -186,7 +191,8 @@ func TokenIDReadable(f event.Field[string]) Predicate {
 }
 
 // Missing is the one predicate about absence: True when the log has no such field, holds null, or holds
-// an empty text; never Unknown. Use it only where absence itself is the finding.
+// an empty text. It is Unknown only for a value that is there and cannot be read. Use it only where absence itself is the
+// finding.
 func Missing(f event.Field[string]) Predicate { return missing{f} }
 
 type missing struct{ field event.Field[string] }
@@ -194,12 +200,15 @@ type missing struct{ field event.Field[string] }
 func (m missing) Eval(ev *event.Event, tr *Trace) Truth {
 	v := m.field.Get(ev)
 	t := truth(v.State != event.Present || v.V == "")
+	if v.State == event.Unreadable {
+		t = tr.Lacking(m.field.Path)
+	}
 	if tr.KeepsFacts() {
 		tr.Add(m.field.Path, Show(v), "is missing", "", t)
 	}
 	return t
 }
-func (m missing) Needs() []string { return nil }
+func (m missing) Needs() []string { return []string{m.field.Path} }
 func (m missing) String() string  { return m.field.Path + " is missing" }
 
 // Differs holds when two logged texts differ whatever the case: tenants, object ids.

@@ -72,6 +72,30 @@ func (t *Trace) settle(result Truth, mark int) Truth {
 	return result
 }
 
+// facts and negate bracket what is negated. "is listed in" that is false becomes "not: is listed in" that is true, so that
+// the true facts of a verdict are those which led to it. Negated parts of a compound are right by De Morgan's laws.
+func (t *Trace) facts() int {
+	if t == nil {
+		return 0
+	}
+	return len(t.Facts)
+}
+
+func (t *Trace) negate(from int) {
+	if t == nil {
+		return
+	}
+	for i := range t.Facts[from:] {
+		f := &t.Facts[from+i]
+		f.Truth = f.Truth.Not()
+		if op, negated := strings.CutPrefix(f.Op, "not: "); negated {
+			f.Op = op
+		} else {
+			f.Op = "not: " + f.Op
+		}
+	}
+}
+
 // bound clones s, which may alias a batch, and cuts it at maxFactText on a rune boundary.
 func bound(s string) string {
 	if len(s) <= maxFactText {
