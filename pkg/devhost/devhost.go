@@ -359,7 +359,7 @@ func (t *webTrigger) methodAllowed(method string) bool {
 
 // webFunction returns the function for a request, the one with the most literals in its route.
 func (h *Host) webFunction(r *http.Request) *function {
-	rest, ok := strings.CutPrefix(r.URL.Path, "/"+h.app.prefix)
+	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), "/"+h.app.prefix)
 	if !ok || h.app.prefix != "" && rest != "" && rest[0] != '/' {
 		return nil
 	}

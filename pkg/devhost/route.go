@@ -2,6 +2,7 @@ package devhost
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 )
 
@@ -42,7 +43,8 @@ func parseRoute(s string) (route, error) {
 	return r, nil
 }
 
-// match reports whether the route matches a path without its prefix, and how many literals it took: the more, the better.
+// match reports whether the route matches an escaped path without its prefix, and how many literals it took: the more,
+// the better.
 func (r route) match(path string) (literals int, ok bool) {
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	if path == "" {
@@ -54,9 +56,11 @@ func (r route) match(path string) (literals int, ok bool) {
 			return literals, true
 		case i >= len(parts):
 			return literals, s.optional
-		case s.literal != "" && !strings.EqualFold(s.literal, parts[i]):
-			return 0, false
 		case s.literal != "":
+			part, err := url.PathUnescape(parts[i])
+			if err != nil || !strings.EqualFold(s.literal, part) {
+				return 0, false
+			}
 			literals++
 		}
 	}
