@@ -10,8 +10,8 @@ const (
 	arenaMax   = 64 << 10 // bytes; what is larger is not kept for the next record
 )
 
-// arena owns the strings whose escapes were undone. Its memory is appended to and never written twice, so a string stays
-// valid for as long as somebody holds it.
+// arena owns the strings whose escapes were undone. Its memory is appended to and never written twice, so a string
+// stays valid for as long as somebody holds it.
 type arena struct{ b strings.Builder }
 
 // fits reports whether there is room for n bytes more.

@@ -13,14 +13,23 @@
 //   - Names are compared exactly, after undoing their escapes, with the finite list of spellings of the table. There is
 //     no case folding: what the table does not list is skipped.
 //   - The same wanted name twice in one object, or two spellings of equal rank, is an error: which of the two another
-//     reader takes cannot be known.
+//     reader takes cannot be known. Two spellings of one object count as one object.
 //   - Nesting deeper than MaxDepth is an error.
 //
-// Names that are not wanted may repeat, as they do in some of Microsoft's documentation samples. Absent, null and empty
-// are three kinds of Value. Numbers keep the digits of the log.
+// The measure is jsontext with duplicate names allowed; the last two points are the only ones that go beyond it. Names
+// that are not wanted may repeat, as they do in some of Microsoft's documentation samples. Absent, null and empty are
+// three kinds of Value. Numbers keep the digits of the log.
 //
-// Two decoders implement this: Reference stands on jsontext and serves as the oracle in tests and as a safety switch
-// in production.
+// # Decoders
+//
+// Scanner is the decoder of production. Reference stands on jsontext: it is the oracle in tests and a safety switch in
+// production. They accept the same texts, give the same values and report the same error at the same place; tests and
+// fuzzing hold them to that.
+//
+// # Lifetime
+//
+// The texts of values are parts of the text that was decoded, or of memory that only holds undone escapes. They stay
+// valid for as long as somebody holds them, and keep all of that text in memory: clone what has to outlive a batch.
 package decode
 
 import (
@@ -38,7 +47,8 @@ type Decoder interface {
 	Object(s string, l Level, v *Values) error
 
 	// Array reads the one JSON array in s and hands each element to yield in order, scalars decoded, objects and arrays
-	// as raw text. It stops at the first error of yield and returns it.
+	// as raw text. An element is handed out as soon as all of it was checked, so a mistake further on is reported after
+	// the elements before it. Array stops at the first error of yield and returns it.
 	Array(s string, yield func(Value) error) error
 }
 
@@ -54,9 +64,13 @@ var (
 
 // Error says what is wrong with a record and where.
 type Error struct {
-	Err    error
-	Offset int64  // byte offset in the record
-	Name   string // the wanted name, for ErrDuplicate
+	Err error
+
+	// Offset is the place of the first byte that cannot stand where it does: of an escape its backslash, of a name that
+	// stands twice its quote, of a text that ends too early its length.
+	Offset int64
+
+	Name string // the wanted name, for ErrDuplicate
 }
 
 func (e *Error) Error() string {

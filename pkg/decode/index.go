@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// nameIndex finds the wanted names of one level where they stand in a text. It is an open hash table over the length and
-// the first and last eight bytes of a name, an eighth full, built from the table when the program starts: there is no
-// generated code that could drift from the table, and it is as fast as a generated switch.
+// nameIndex finds the wanted names of one level where they stand in a text. It is an open hash table over the length
+// and the first and last eight bytes of a name, an eighth full, built from the table when the program starts: it is as
+// fast as a generated switch, and no generated code can drift from the table.
 type nameIndex struct {
 	shift  uint8
 	places []uint16 // by hash: 1 + place in names; 0: no such name

@@ -24,8 +24,7 @@ func (Scanner) Object(s string, l Level, v *Values) error {
 
 // Array implements Decoder. What it yields is part of s, but for strings with escapes.
 func (Scanner) Array(s string, yield func(Value) error) error {
-	var own arena
-	d := scan{s: s, own: &own}
+	d := scan{s: s}
 	i := space(s, 0)
 	if i == len(s) || s[i] != '[' {
 		if d.end(d.skip(i, 0)) {
@@ -56,8 +55,8 @@ const failed = -1
 type scan struct {
 	s     string
 	v     *Values
-	own   *arena
-	grown bool // own had to grow for this text
+	own   *arena // of the Values; for an array nil until a string has an escape
+	grown bool   // own had to grow for this text
 	err   error
 }
 
@@ -171,8 +170,8 @@ func (d *scan) duplicate(i, end int) int {
 // The containers that skip opens must fit into the bits of a word.
 var _ [64 - MaxDepth]struct{}
 
-// skip checks the value at i, which stands in a container of this depth. It does not recurse: the kinds of the containers
-// that it opens are the bits of a word, the innermost lowest, one for an object.
+// skip checks the value at i, which stands in a container of this depth. It does not recurse: the kinds of the
+// containers that it opens are the bits of a word, the innermost lowest, one for an object.
 func (d *scan) skip(i, depth int) int {
 	s := d.s
 	objects, open := uint64(0), 0
@@ -252,7 +251,8 @@ func (d *scan) skip(i, depth int) int {
 	}
 }
 
-// value reads the value at i, which stands in a container of this depth. An object with a child level is descended into.
+// value reads the value at i, which stands in a container of this depth. An object with a child level is descended
+// into.
 func (d *scan) value(i int, child Level, depth int) (Value, int) {
 	s := d.s
 	if i < len(s) {
@@ -289,12 +289,16 @@ func (d *scan) value(i int, child Level, depth int) (Value, int) {
 	return Value{Number, s[i:end]}, end
 }
 
-// unescape returns the string between i and end with its escapes undone.
+// unescape returns the string between i and end with its escapes undone. All of them in one text cost two allocations
+// at most: the second time there is room for all that can follow.
 func (d *scan) unescape(i, end int) string {
+	if d.own == nil {
+		d.own, d.grown = new(arena), true
+	}
 	if !d.own.fits(end - i) {
 		size := max(arenaChunk, end-i)
 		if d.grown {
-			size = len(d.s) - i // enough for all that follows, so that a text costs two allocations at most
+			size = len(d.s) - i
 		}
 		d.own.grow(size)
 		d.grown = true

@@ -22,7 +22,8 @@ type Value struct {
 	Text string
 }
 
-// Values are the wanted values of one record. The zero value is ready for use; Reset makes it so again.
+// Values are the wanted values of one record. The zero value is ready for use; Reset makes it so again. Values must not
+// be copied after their first use.
 type Values struct {
 	slots   [numSlots]Value
 	seen    [numSlots]uint16 // bit r: the spelling of rank r was there
@@ -36,7 +37,7 @@ const maxSpellings = 16
 // Get returns the value of a slot.
 func (v *Values) Get(s Slot) Value { return v.slots[s] }
 
-// Reset forgets all values, and with them every reference to a record.
+// Reset forgets all values, and with them every reference to a record. Texts that were taken out before stay valid.
 func (v *Values) Reset() {
 	for _, s := range v.touched {
 		v.slots[s] = Value{}
@@ -47,7 +48,7 @@ func (v *Values) Reset() {
 }
 
 // set stores x under the entry's slot unless a better spelling was there. It reports false when a spelling
-// of the same rank was there already, which within one record means: twice in one object.
+// of the same rank was there already, which within one record means: twice in one object, or in two spellings of it.
 func (v *Values) set(e entry, x Value) bool {
 	old, bit := v.seen[e.slot], uint16(1)<<e.rank
 	if old&bit != 0 {
