@@ -362,13 +362,13 @@ func (a *app) readFunction(name, path string) (*function, error) {
 			outputs = append(outputs, b)
 			continue
 		}
-		if b.oneOf("direction", "in", "in"); triggers == 0 {
-			f.param = b.text("name", "")
-			a.readTrigger(f, kind, b)
+		if triggers++; triggers > 1 {
+			b.problem("type", "a function has one trigger, this is another")
+			continue
 		}
-		if triggers++; triggers == 2 {
-			b.problem("type", "a function has one trigger, this is the second")
-		}
+		b.oneOf("direction", "in", "in")
+		f.param = b.text("name", "")
+		a.readTrigger(f, kind, b)
 		b.rest()
 	}
 	if triggers == 0 {

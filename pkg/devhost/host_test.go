@@ -675,8 +675,10 @@ func TestFrontDoor(t *testing.T) {
 		status            int
 	}{
 		{"/hubs/hub/partitions/0/messages", "application/json", `{"records":[]}`, 201},
-		{"/hubs/hub/partitions/0/messages", batchType + "; charset=utf-8",
-			`[{"Body":"x","UserProperties":{"p":"1"},"BrokerProperties":{"PartitionKey":"k"}},{"Body":"y"}]`, 201},
+		{
+			"/hubs/hub/partitions/0/messages", batchType + "; charset=utf-8",
+			`[{"Body":"x","UserProperties":{"p":"1"},"BrokerProperties":{"PartitionKey":"k"}},{"Body":"y"}]`, 201,
+		},
 		{"/hubs/hub/partitions/9/messages", "", `x`, 400},
 		{"/hubs/other/messages", "", `x`, 404},
 		{"/hubs/hub/messages", batchType, `[{"Text":"x"}]`, 400},
