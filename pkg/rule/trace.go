@@ -72,8 +72,8 @@ func (t *Trace) settle(result Truth, mark int) Truth {
 	return result
 }
 
-// facts and negate bracket what is negated. "is listed in" that is false becomes "not: is listed in" that is true, so that
-// the true facts of a verdict are those which led to it. Negated parts of a compound are right by De Morgan's laws.
+// facts and negate bracket what is negated: a fact "is listed in" that is false becomes "is not listed in" that is true, so
+// that the true facts of a verdict are those that led to it. For the parts of a compound that is De Morgan's law.
 func (t *Trace) facts() int {
 	if t == nil {
 		return 0
@@ -87,13 +87,23 @@ func (t *Trace) negate(from int) {
 	}
 	for i := range t.Facts[from:] {
 		f := &t.Facts[from+i]
-		f.Truth = f.Truth.Not()
-		if op, negated := strings.CutPrefix(f.Op, "not: "); negated {
-			f.Op = op
-		} else {
-			f.Op = "not: " + f.Op
+		f.Op, f.Truth = negated(f.Op), f.Truth.Not()
+	}
+}
+
+func negated(op string) string {
+	switch op {
+	case "is":
+		return "is not"
+	case "is not":
+		return "is"
+	}
+	for _, form := range [][2]string{{"is not ", "is "}, {"is ", "is not "}, {"not: ", ""}} {
+		if rest, ok := strings.CutPrefix(op, form[0]); ok {
+			return form[1] + rest
 		}
 	}
+	return "not: " + op
 }
 
 // bound clones s, which may alias a batch, and cuts it at maxFactText on a rune boundary.
