@@ -52,7 +52,7 @@ func auditActorTokenImpersonation(*reference.Data, *knobs) *rule.Rule {
 			},
 			Attack: []string{"T1550.001", "T1078.004"},
 			Sources: []string{
-				actorTokens, "https://practical365.com/death-by-token-understanding-cve-2025-55241",
+				actorImpersonation, "https://practical365.com/death-by-token-understanding-cve-2025-55241",
 				"https://msrc.microsoft.com/update-guide/en-US/advisory/CVE-2025-55241",
 				"https://github.com/elastic/detection-rules (initial_access_entra_id_actor_token_user_impersonation_abuse.toml)",
 			},

@@ -59,7 +59,7 @@ func graphTokenTimeAnomaly(_ *reference.Data, k *knobs) *rule.Rule {
 				"A row in the sign-in logs: the token was stolen and kept, or the resource does not look at exp. Follow the user's session.",
 			},
 			Attack:  []string{"T1606"},
-			Sources: []string{accessTokens, graphActivityTable},
+			Sources: []string{identityPlatform, graphActivityTable},
 		},
 	}
 }

@@ -45,7 +45,7 @@ func mailboxOwnerLogonWithForeignOID(ref *reference.Data, _ *knobs) *rule.Rule {
 				"Revoke the sessions of both accounts and export the mailbox's audit records over 90 days.",
 			},
 			Attack:  []string{"T1606", "T1078.004"},
-			Sources: []string{linkableIdentifiers, auditSchema, actorTokens},
+			Sources: []string{linkableIdentifiers, auditSchema, actorImpersonation},
 		},
 	}
 }

@@ -68,7 +68,7 @@ func mailboxTokenOverAge(ref *reference.Data, k *knobs) *rule.Rule {
 					"If it does, the token is forged: open a severity A case with Microsoft.",
 			},
 			Attack:  []string{"T1606", "T1550.001"},
-			Sources: []string{accessTokens, tokenLifetimes, linkableIdentifiers, storm0558Analysis},
+			Sources: []string{identityPlatform, lifetimePolicies, linkableIdentifiers, storm0558Analysis},
 		},
 	}
 }

@@ -63,7 +63,7 @@ func mailboxTokenTenantMismatch(ref *reference.Data, _ *knobs) *rule.Rule {
 				"Revoke the owner's sessions, remove the app's grants, block the address, and open a case with Microsoft with the records.",
 			},
 			Attack:  []string{"T1550.001", "T1199"},
-			Sources: []string{linkableIdentifiers, auditSchema, storm0558Analysis, actorTokens},
+			Sources: []string{linkableIdentifiers, auditSchema, storm0558Analysis, actorImpersonation},
 		},
 	}
 }

@@ -47,7 +47,7 @@ func mailboxUTIMalformed(ref *reference.Data, _ *knobs) *rule.Rule {
 				"Revoke the owner's sessions, export the mailbox's records, and open a case with Microsoft.",
 			},
 			Attack:  []string{"T1606"},
-			Sources: []string{tokenClaims, linkableIdentifiers, auditSchema},
+			Sources: []string{claimsReference, linkableIdentifiers, auditSchema},
 		},
 	}
 }

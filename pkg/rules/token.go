@@ -55,7 +55,7 @@ func fact(tr *rule.Trace, f event.Field[string], v *event.Text, op, operand stri
 // entraIssued holds when the token claims to be Entra ID's: the host of its issuer is one of the issuer hosts, or its
 // audience accepts Entra tokens only. Tokens of other identity providers are no anomaly.
 func entraIssued(ref *reference.Data) rule.Predicate {
-	return rule.Any(entraOnlyAudience(ref), issuerHost(ref, "is an issuer host of Entra ID", func(*reference.IssuerHost) bool { return true }))
+	return rule.Any(issuerHost(ref, "is an issuer host of Entra ID", func(*reference.IssuerHost) bool { return true }), entraOnlyAudience(ref))
 }
 
 // entraOnlyAudience holds when the configuration says so. That nothing is configured means that it does not.

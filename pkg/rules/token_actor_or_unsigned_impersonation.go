@@ -57,7 +57,7 @@ func tokenActorOrUnsignedImpersonation(ref *reference.Data, _ *knobs) *rule.Rule
 				"Hybrid server of your own: name its observer first-party, after checking the address.",
 			},
 			Attack:  []string{"T1550.001", "T1606"},
-			Sources: []string{actorTokens, actorTokensExplained},
+			Sources: []string{actorImpersonation, deathByActor},
 		},
 	}
 }

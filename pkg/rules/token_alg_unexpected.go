@@ -61,7 +61,7 @@ func tokenAlgUnexpected(ref *reference.Data, _ *knobs) *rule.Rule {
 				"Refused: check that the source is a scanner of your own; else keep the address for hunting.",
 			},
 			Attack:  []string{"T1606", "T1550.001"},
-			Sources: []string{accessTokens, rfc7515, rfc8725},
+			Sources: []string{identityPlatform, rfc7515, rfc8725},
 		},
 	}
 }

@@ -50,7 +50,7 @@ func tokenConsumerSubjectInEnterprise(ref *reference.Data, _ *knobs) *rule.Rule 
 				"Accepted: list what the subject did, revoke it, and have the application check tid and oid against the directory.",
 			},
 			Attack:  []string{"T1606", "T1078.004"},
-			Sources: []string{tokenClaims, storm0558Analysis},
+			Sources: []string{claimsReference, storm0558Analysis},
 		},
 	}
 }

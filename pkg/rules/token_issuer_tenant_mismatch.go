@@ -64,7 +64,7 @@ func tokenIssuerTenantMismatch(ref *reference.Data, _ *knobs) *rule.Rule {
 				"Refused: keep the address and user agent, and look for them in the other logs.",
 			},
 			Attack:  []string{"T1606", "T1550.001"},
-			Sources: []string{accessTokens, tokenClaims},
+			Sources: []string{identityPlatform, claimsReference},
 		},
 	}
 }

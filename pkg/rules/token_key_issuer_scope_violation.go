@@ -64,7 +64,7 @@ func tokenKeyIssuerScopeViolation(ref *reference.Data, _ *knobs) *rule.Rule {
 				"Rejected only: the validator works; keep the records and hunt for the address elsewhere.",
 			},
 			Attack:  []string{"T1606", "T1550.001"},
-			Sources: []string{accessTokens, issuerValidator, storm0558Analysis},
+			Sources: []string{identityPlatform, issuerValidator, storm0558Analysis},
 		},
 	}
 }

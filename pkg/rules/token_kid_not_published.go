@@ -56,7 +56,7 @@ func tokenKIDNotPublished(ref *reference.Data, _ *knobs) *rule.Rule {
 				"Search the application's log for everything that the token's subject did.",
 			},
 			Attack:  []string{"T1606"},
-			Sources: []string{accessTokens, keyRollover, wizAnalysis},
+			Sources: []string{identityPlatform, keyRollover, wizAnalysis},
 		},
 	}
 }

@@ -60,7 +60,7 @@ func tokenLifetimeExcessive(ref *reference.Data, k *knobs) *rule.Rule {
 				"Class cap only: ask whether the client or a policy changed, and adjust maxLife.",
 			},
 			Attack:  []string{"T1606"},
-			Sources: []string{accessTokens, tokenLifetimes},
+			Sources: []string{identityPlatform, lifetimePolicies},
 		},
 	}
 }

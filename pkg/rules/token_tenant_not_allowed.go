@@ -44,7 +44,7 @@ func tokenTenantNotAllowed(ref *reference.Data, _ *knobs) *rule.Rule {
 				"Personal account: look for token-key-issuer-scope-violation and token-consumer-subject-in-enterprise on the same audience.",
 			},
 			Attack:  []string{"T1550.001", "T1199"},
-			Sources: []string{accessTokens, wizAnalysis},
+			Sources: []string{identityPlatform, wizAnalysis},
 		},
 	}
 }

@@ -74,7 +74,7 @@ func tokenTimeAnomaly(ref *reference.Data, k *knobs) *rule.Rule {
 				"List what the subject did with it.",
 			},
 			Attack:  []string{"T1606", "T1550.001"},
-			Sources: []string{tokenClaims, tokenLifetimes},
+			Sources: []string{claimsReference, lifetimePolicies},
 		},
 	}
 }

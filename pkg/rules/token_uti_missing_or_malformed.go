@@ -53,7 +53,7 @@ func tokenUTIMissingOrMalformed(ref *reference.Data, _ *knobs) *rule.Rule {
 				"List what the token's subject did in the application.",
 			},
 			Attack:  []string{"T1606"},
-			Sources: []string{tokenClaims, linkableIdentifiers},
+			Sources: []string{claimsReference, linkableIdentifiers},
 		},
 	}
 }

@@ -75,7 +75,7 @@ func tokenVersionShapeMismatch(ref *reference.Data, _ *knobs) *rule.Rule {
 				"Accepted and alone in its shape: have the application's owner list what its subject did.",
 			},
 			Attack:  []string{"T1606"},
-			Sources: []string{tokenClaims, accessTokens},
+			Sources: []string{claimsReference, identityPlatform},
 		},
 	}
 }
