@@ -54,7 +54,7 @@ type Case struct {
 
 	Record string            `yaml:"record"` // exactly one record in any envelope
 	Tenant string            `yaml:"tenant"` // of a record that names none
-	Config *reference.Source `yaml:"config"` // reference data over the built-in
+	Config *reference.Source `yaml:"config"` // reference data over the runner's
 
 	Want Want `yaml:"want"`
 

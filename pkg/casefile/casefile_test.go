@@ -16,6 +16,15 @@ import (
 
 const tenant = "7c2a1f5e-3b64-4d09-9a51-0e8f6c2b7d13"
 
+func builtin(t *testing.T) *reference.Data {
+	t.Helper()
+	d, err := reference.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
 // guestRule fires on the algorithm none, and needs guestOids for users.
 func guestRule(ref *reference.Data) ([]*rule.Rule, error) {
 	return []*rule.Rule{{
@@ -69,7 +78,7 @@ const ordinary = `- name: unsigned
 `
 
 func TestRunOrdinary(t *testing.T) {
-	run := Runner{Decoder: decode.Reference{}, Rules: guestRule}
+	run := Runner{Decoder: decode.Reference{}, Reference: builtin(t), Rules: guestRule}
 	f := file(t, ordinary)
 	if f.Rule != "guest" || len(f.Cases) != 3 || f.Cases[1].Line != 11 {
 		t.Fatalf("read as %+v", f)
@@ -82,7 +91,7 @@ func TestRunOrdinary(t *testing.T) {
 }
 
 func TestRunTellsWhatDiffers(t *testing.T) {
-	run := Runner{Decoder: decode.Reference{}, Rules: guestRule}
+	run := Runner{Decoder: decode.Reference{}, Reference: builtin(t), Rules: guestRule}
 	head := "- name: case\n  origin: made\n  schema: s\n"
 	for _, c := range []struct{ name, text, want string }{
 		{"another verdict", "  want: no-match\n  record: N\n", "dir/guest.yaml:1: case: match, want no-match"},
@@ -118,7 +127,7 @@ func TestRunTellsWhatDiffers(t *testing.T) {
 }
 
 func TestTenantOfARecordThatNamesNone(t *testing.T) {
-	run := Runner{Decoder: decode.Reference{}, Rules: guestRule}
+	run := Runner{Decoder: decode.Reference{}, Reference: builtin(t), Rules: guestRule}
 	text := "- name: case\n  origin: made\n  schema: s\n  want: no-match\n  config: {tenants: {" + tenant + ": {guestOids: []}}}\n  record: R\n"
 	if run.Run(file(t, text))[0].Err == nil {
 		t.Error("a record without a tenant has the reference data of one")
@@ -128,9 +137,18 @@ func TestTenantOfARecordThatNamesNone(t *testing.T) {
 	}
 }
 
+func TestWithoutReferenceTheBuiltInCounts(t *testing.T) {
+	run := Runner{Decoder: decode.Reference{}, Rules: guestRule}
+	for _, res := range run.Run(file(t, ordinary)) {
+		if res.Err != nil {
+			t.Error(res.Err)
+		}
+	}
+}
+
 func TestImpossible(t *testing.T) {
 	f := file(t, "- name: case\n  want: not-evaluable\n  impossible: the rule is about absence\n")
-	run := Runner{Decoder: decode.Reference{}, Rules: guestRule}
+	run := Runner{Decoder: decode.Reference{}, Reference: builtin(t), Rules: guestRule}
 	if err := run.Run(f)[0].Err; err != nil {
 		t.Error(err)
 	}

@@ -18,6 +18,8 @@ import (
 // Runner runs case files.
 type Runner struct {
 	Decoder decode.Decoder
+	// Reference is the data over which a case lays its own; nil means the built-in data.
+	Reference *reference.Data
 	// Rules makes the rules for the reference data of a case.
 	Rules func(*reference.Data) ([]*rule.Rule, error)
 }
@@ -35,13 +37,21 @@ type Result struct {
 // Run runs the cases of a file.
 func (r *Runner) Run(f *File) []Result {
 	results := make([]Result, len(f.Cases))
+	base, err := r.Reference, error(nil)
+	if base == nil {
+		base, err = reference.New()
+	}
 	for i := range f.Cases {
 		c := &f.Cases[i]
 		results[i] = Result{File: f, Case: c}
 		if c.Impossible != "" {
 			continue
 		}
-		v, err := r.verdict(f.Rule, c)
+		if err != nil {
+			results[i].Err = f.fail(c, err)
+			continue
+		}
+		v, err := r.verdict(base, f.Rule, c)
 		if err == nil {
 			results[i].Verdict = v
 			err = c.compare(&v)
@@ -53,14 +63,12 @@ func (r *Runner) Run(f *File) []Result {
 	return results
 }
 
-func (r *Runner) verdict(id string, c *Case) (rule.Verdict, error) {
-	var overrides []reference.Source
+func (r *Runner) verdict(ref *reference.Data, id string, c *Case) (rule.Verdict, error) {
 	if c.Config != nil {
-		overrides = append(overrides, *c.Config)
-	}
-	ref, err := reference.New(overrides...)
-	if err != nil {
-		return rule.Verdict{}, fmt.Errorf("config: %w", err)
+		var err error
+		if ref, err = ref.With(*c.Config); err != nil {
+			return rule.Verdict{}, fmt.Errorf("config: %w", err)
+		}
 	}
 	all, err := r.Rules(ref)
 	if err != nil {

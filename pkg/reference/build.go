@@ -24,6 +24,13 @@ func New(overrides ...Source) (*Data, error) {
 	if err != nil {
 		return nil, err
 	}
+	return lay(all, overrides)
+}
+
+// With returns the snapshot of the same data with the overrides laid over it.
+func (d *Data) With(overrides ...Source) (*Data, error) { return lay(d.source, overrides) }
+
+func lay(all Source, overrides []Source) (*Data, error) {
 	for _, o := range overrides {
 		// Alone first, so that a mistake is named by its place in what was written.
 		if _, err := compile(o); err != nil {
@@ -38,6 +45,7 @@ func New(overrides ...Source) (*Data, error) {
 func compile(s Source) (*Data, error) {
 	b := &builder{}
 	d := &Data{
+		source:            s,
 		badKeys:           b.badKeys(s.BadKeys),
 		badIPs:            b.badIPs(s.BadIPs),
 		badUserAgents:     b.exact("badUserAgents", s.BadUserAgents),
@@ -239,8 +247,8 @@ func (b *builder) badIPs(list []BadIP) map[netip.Addr]*Indicator {
 func (b *builder) keyHistory(keys []Key, fetches []Fetch) keyHistory {
 	h := keyHistory{
 		keys:      make(map[string]*Key, len(keys)),
-		fetched:   map[string][]time.Time{},
-		sightings: map[string][]time.Time{},
+		fetched:   map[string][]int64{},
+		sightings: map[string][]int64{},
 	}
 	for i := range keys {
 		k, field := keys[i], at("keys", i)
@@ -284,16 +292,16 @@ func (b *builder) keyHistory(keys []Key, fetches []Fetch) keyHistory {
 			}
 		}
 		document := lower(f.Document)
-		h.fetched[document] = append(h.fetched[document], f.At)
+		h.fetched[document] = append(h.fetched[document], f.At.Unix())
 		for _, kid := range f.KIDs {
-			h.sightings[kid] = append(h.sightings[kid], f.At)
+			h.sightings[kid] = append(h.sightings[kid], f.At.Unix())
 		}
 	}
 	for _, times := range h.fetched {
-		slices.SortFunc(times, time.Time.Compare)
+		slices.Sort(times)
 	}
 	for kid, times := range h.sightings {
-		slices.SortFunc(times, time.Time.Compare)
+		slices.Sort(times)
 		h.sightings[kid] = slices.Compact(times)
 	}
 	return h

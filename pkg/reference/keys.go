@@ -68,8 +68,8 @@ func thumbprint(dst []byte, s string) bool {
 // keyHistory is what is known of published keys: the keys, when documents were read, and which keys each held.
 type keyHistory struct {
 	keys      map[string]*Key
-	fetched   map[string][]time.Time // by document, in lower case; ascending
-	sightings map[string][]time.Time // by kid, in any document; ascending
+	fetched   map[string][]int64 // by document, in lower case; Unix seconds, ascending
+	sightings map[string][]int64 // by kid, in any document; Unix seconds, ascending
 }
 
 // Key returns the published key with this kid, which is compared to the byte. A kid that is not in the history is
@@ -103,12 +103,13 @@ const (
 // Published tells whether the kid stood in the documents for tokens of the issuing tenant at the time. All
 // readings around it count together, since servers answer with differing sets.
 func (d *Data) Published(kid, issuingTenant string, at time.Time) Publication {
-	seen := d.keys.sightings[kid]
-	i, _ := slices.BinarySearchFunc(seen, at.Add(-publicationSlack), time.Time.Compare)
-	if i < len(seen) && !seen[i].After(at.Add(publicationSlack)) {
+	const slack = int64(publicationSlack / time.Second)
+	seen, now := d.keys.sightings[kid], at.Unix()
+	i, _ := slices.BinarySearch(seen, now-slack)
+	if i < len(seen) && seen[i] <= now+slack {
 		return Published
 	}
-	if !d.keys.bracketed(issuingTenant, at) {
+	if !d.keys.bracketed(issuingTenant, now) {
 		return NotTold
 	}
 	if i > 0 {
@@ -122,7 +123,7 @@ func (d *Data) Published(kid, issuingTenant string, at time.Time) Publication {
 
 // bracketed reports whether some document that lists the keys for the tenant's tokens was read before and after the time,
 // at most MaxFetchGap apart.
-func (h *keyHistory) bracketed(issuingTenant string, at time.Time) bool {
+func (h *keyHistory) bracketed(issuingTenant string, at int64) bool {
 	second := "organizations"
 	if sameGUID(issuingTenant, ConsumerTenant) {
 		second = "consumers"
@@ -134,15 +135,12 @@ func (h *keyHistory) bracketed(issuingTenant string, at time.Time) bool {
 	return brackets(own, at)
 }
 
-func brackets(fetched []time.Time, at time.Time) bool {
-	i, _ := slices.BinarySearchFunc(fetched, at, time.Time.Compare)
-	if i == len(fetched) {
-		return false
-	}
-	if fetched[i].Equal(at) {
+func brackets(fetched []int64, at int64) bool {
+	i, exact := slices.BinarySearch(fetched, at)
+	if exact {
 		return true
 	}
-	return i > 0 && fetched[i].Sub(fetched[i-1]) <= MaxFetchGap
+	return 0 < i && i < len(fetched) && fetched[i]-fetched[i-1] <= int64(MaxFetchGap/time.Second)
 }
 
 func sameGUID(a, b string) bool {

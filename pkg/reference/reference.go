@@ -24,6 +24,7 @@ type Data struct {
 	// Version is a hash of the content: equal versions hold equal data.
 	Version string
 
+	source            Source // what it was made of; never changed
 	badKeys           badKeys
 	badIPs            map[netip.Addr]*Indicator
 	badUserAgents     exact

@@ -413,6 +413,26 @@ func TestOverridesReplaceByName(t *testing.T) {
 	}
 }
 
+func TestWithLeavesTheSnapshotAlone(t *testing.T) {
+	d := snapshot(t, Source{Defaults: TenantSource{VIPs: []string{"a"}}, Tenants: map[string]TenantSource{contoso: {GuestOIDs: []string{}}}})
+	version := d.Version
+	more, err := d.With(Source{BadUserAgents: []string{"evil"}, Defaults: TenantSource{VIPs: []string{"b"}}, Tenants: map[string]TenantSource{contoso: {GuestOIDs: []string{someOID}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if contains(more.VIPs(), contoso, "b") != "in" || contains(more.VIPs(), contoso, "a") != "not in" || contains(more.GuestOIDs(), contoso, someOID) != "in" ||
+		contains(more.BadUserAgents(), contoso, "evil") != "in" {
+		t.Error("the override is not laid over the snapshot")
+	}
+	if contains(d.VIPs(), contoso, "b") != "not in" || contains(d.GuestOIDs(), contoso, someOID) != "not in" || contains(d.BadUserAgents(), contoso, "evil") != "not in" {
+		t.Error("the override changed the snapshot that it was laid over")
+	}
+	again, err := d.With()
+	if err != nil || again.Version != version || more.Version == version {
+		t.Errorf("versions %q, %q, %q, %v", version, again.Version, more.Version, err)
+	}
+}
+
 func TestMistakesNameTheirField(t *testing.T) {
 	_, err := New(Source{
 		BadKeys:             []BadKey{{}, {SHA1: "xyz"}, {SHA256: "xyz"}, {KID: "k", From: "yesterday"}},

@@ -38,10 +38,20 @@ const maxName = 256
 
 // lookup finds a text in a map whose keys are in lower case, whatever the text's case, without allocating.
 func lookup[V any](m map[string]V, s string) (V, bool) {
-	var zero V
 	if len(m) == 0 || len(s) > maxName {
+		var zero V
 		return zero, false
 	}
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			return lookupFolded(m, s)
+		}
+	}
+	v, ok := m[s]
+	return v, ok
+}
+
+func lookupFolded[V any](m map[string]V, s string) (V, bool) {
 	var low [maxName]byte
 	for i := range len(s) {
 		c := s[i]

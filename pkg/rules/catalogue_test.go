@@ -32,9 +32,14 @@ func TestCases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ref, err := reference.New()
+	if err != nil {
+		t.Fatal(err)
+	}
 	run := &casefile.Runner{
-		Decoder: decode.Reference{},
-		Rules:   func(ref *reference.Data) ([]*rule.Rule, error) { return rules.Catalogue(ref, nil) },
+		Decoder:   decode.Reference{},
+		Reference: ref,
+		Rules:     func(ref *reference.Data) ([]*rule.Rule, error) { return rules.Catalogue(ref, nil) },
 	}
 	for _, f := range files {
 		t.Run(f.Rule, func(t *testing.T) {

@@ -9,8 +9,9 @@ import (
 // tokenKIDNotPublished finds a token that names a key which Microsoft did not publish when the token was used. It
 // answers only between two readings of the keys documents, so live it is Unknown until the next reading; a replay decides.
 func tokenKIDNotPublished(ref *reference.Data, _ *knobs) *rule.Rule {
-	never := publication(ref, "the key was never published", reference.Never)
-	withdrawn := publication(ref, "the key was no longer published", reference.Withdrawn)
+	never := publication(ref, "was never published", func(p reference.Publication) bool { return p == reference.Never })
+	withdrawn := publication(ref, "was no longer published", func(p reference.Publication) bool { return p == reference.Withdrawn })
+	unpublished := publication(ref, "was not published", func(p reference.Publication) bool { return p != reference.Published })
 	return &rule.Rule{
 		ID:      "token-kid-not-published",
 		Title:   "Token signed with a key that Microsoft did not publish",
@@ -32,7 +33,7 @@ func tokenKIDNotPublished(ref *reference.Data, _ *knobs) *rule.Rule {
 		}, {
 			ID:       "presented",
 			Why:      "somebody presented a token whose signing key is in none of the published keys documents",
-			When:     rule.Any(withdrawn, never),
+			When:     unpublished,
 			Severity: rule.Low,
 			Strength: rule.Weak,
 		}},
@@ -61,9 +62,10 @@ func tokenKIDNotPublished(ref *reference.Data, _ *knobs) *rule.Rule {
 	}
 }
 
-func publication(ref *reference.Data, text string, want reference.Publication) rule.Predicate {
-	needs, by := []string{event.TokenKeyID.Path, "reference:fetches"}, text+" by"
-	return rule.Func(text, needs, func(ev *event.Event, tr *rule.Trace) rule.Truth {
+// publication asks what the history of keys documents tells of the kid when the token was used.
+func publication(ref *reference.Data, text string, holds func(reference.Publication) bool) rule.Predicate {
+	needs := []string{event.TokenKeyID.Path, event.TokenIssuer.Path, "reference:fetches"}
+	return rule.Func(event.TokenKeyID.Path+" "+text, needs, func(ev *event.Event, tr *rule.Trace) rule.Truth {
 		kid := &ev.Token.KeyID
 		if !kid.OK() || kid.V == "" {
 			return tr.Lacking(event.TokenKeyID.Path)
@@ -76,6 +78,6 @@ func publication(ref *reference.Data, text string, want reference.Publication) r
 		if p == reference.NotTold {
 			return tr.Lacking("reference:fetches")
 		}
-		return fact(tr, event.TokenKeyID, kid, by, "fetches", p == want)
+		return fact(tr, event.TokenKeyID, kid, text, "by the fetches of the keys documents", holds(p))
 	})
 }
