@@ -2,7 +2,11 @@ package store
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"iter"
+	"regexp"
 )
 
 // Document is a small JSON document that is replaced by compare-and-swap: a heartbeat, a start marker, a published key.
@@ -27,4 +31,25 @@ type State interface {
 
 	// List yields the documents whose id begins with prefix, by id.
 	List(ctx context.Context, prefix string) iter.Seq2[Document, error]
+}
+
+// ErrDocument says that a document cannot be stored as it is.
+var ErrDocument = errors.New("no document that can be stored")
+
+// maxDocument bounds a document's body, in bytes.
+const maxDocument = 64 << 10
+
+var documentID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,255}$`)
+
+// CheckDocument returns ErrDocument, wrapped with the reason, for a document that no implementation takes.
+func CheckDocument(d Document) error {
+	switch {
+	case !documentID.MatchString(d.ID):
+		return fmt.Errorf("%w: its id is %q", ErrDocument, d.ID)
+	case len(d.Body) > maxDocument:
+		return fmt.Errorf("%w: %s has %d bytes", ErrDocument, d.ID, len(d.Body))
+	case len(d.Body) == 0 || d.Body[0] != '{' || !json.Valid(d.Body):
+		return fmt.Errorf("%w: the body of %s is no JSON object", ErrDocument, d.ID)
+	}
+	return nil
 }

@@ -39,3 +39,9 @@ CREATE TABLE set_aside (
     seen   TEXT NOT NULL,
     doc    TEXT NOT NULL       -- the item as JSON
 ) STRICT;
+
+CREATE TABLE documents (
+    id      TEXT NOT NULL PRIMARY KEY,
+    version TEXT NOT NULL,     -- drawn at random at every write, so that none comes back
+    body    TEXT NOT NULL      -- a JSON object
+) STRICT;
