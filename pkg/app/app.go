@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/assay-sec/assay/pkg/alert"
+	"github.com/assay-sec/assay/pkg/casefile"
 	"github.com/assay-sec/assay/pkg/config"
 	"github.com/assay-sec/assay/pkg/decode"
 	"github.com/assay-sec/assay/pkg/normalize"
@@ -68,6 +69,13 @@ func NewPipeline(r *Rules, s store.Store, tenant string, now func() time.Time) (
 		return nil, fmt.Errorf("load the rules: %w", err)
 	}
 	return pipeline.New(normalize.New(decode.Reference{}, tenant), engine, s, now), nil
+}
+
+// NewCaseRunner returns what runs case files against the built-in rules. Each case brings its own configuration.
+func NewCaseRunner() *casefile.Runner {
+	return &casefile.Runner{Decoder: decode.Reference{}, Rules: func(ref *reference.Data) ([]*rule.Rule, error) {
+		return rules.Catalogue(ref, nil)
+	}}
 }
 
 // Provenance returns what findings of a run say of how they were made.

@@ -18,7 +18,7 @@ func newRules(sys *System) *cobra.Command {
 		Short: "Show the rules, and run their case files",
 		RunE:  needsCommand,
 	}
-	cmd.AddCommand(newRulesList(sys), newRulesShow(sys))
+	cmd.AddCommand(newRulesList(sys), newRulesShow(sys), newRulesTest(sys))
 	return cmd
 }
 

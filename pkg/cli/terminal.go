@@ -96,12 +96,18 @@ func (p *page) line(st style, text string) { p.put(st, text).end() }
 // wrap writes the text and ends the line, on as many lines as it needs. All but the first are indented, and so is the
 // first unless the line is further already.
 func (p *page) wrap(st style, indent int, text string) {
-	room := maxColumns
+	const least = 20 // columns that are worth starting in
+	columns := maxColumns
 	if p.term.Width > 0 {
-		room = max(p.term.Width-max(indent, p.used), 20)
+		columns = p.term.Width
 	}
-	text = cut(escape(text), 4*room)
+	text = cut(escape(text), 4*columns)
 	for text != "" {
+		room := columns - max(indent, p.used)
+		if room < least && p.used > indent {
+			p.end()
+			continue
+		}
 		row := text
 		if width(text) > room {
 			row = head(text, room)

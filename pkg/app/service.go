@@ -1,0 +1,164 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/assay-sec/assay/pkg/access"
+	"github.com/assay-sec/assay/pkg/alert"
+	"github.com/assay-sec/assay/pkg/api"
+	"github.com/assay-sec/assay/pkg/azfunc"
+	"github.com/assay-sec/assay/pkg/config"
+	"github.com/assay-sec/assay/pkg/ingest"
+	"github.com/assay-sec/assay/pkg/pipeline"
+	"github.com/assay-sec/assay/pkg/store"
+	"github.com/assay-sec/assay/pkg/store/sqlite"
+)
+
+// The app settings of the function app beside those that the Functions host reads for its triggers.
+const (
+	SettingStore        = "ASSAY_STORE"          // "sqlite:" and a path
+	SettingConfig       = "ASSAY_CONFIG"         // path of assay.yaml; empty: built-in defaults
+	SettingAuth         = "ASSAY_AUTH"           // "key" (default) or "entra"
+	settingPlatformAuth = "WEBSITE_AUTH_ENABLED" // written by App Service where its authentication is on
+)
+
+// sqliteScheme precedes the path in SettingStore.
+const sqliteScheme = "sqlite:"
+
+// Backend is a store of alerts and of small documents.
+type Backend interface {
+	store.Store
+	store.State
+}
+
+// Service is what the functions share. It is made once a process.
+type Service struct {
+	store   Backend
+	process *pipeline.Pipeline
+	ingest  *ingest.Ingester
+	from    alert.Provenance
+	hubs    map[string][]string // tenants that may send to a hub, by hub
+	policy  access.Policy
+	version string
+	log     *slog.Logger
+	now     func() time.Time
+}
+
+// live is the run of findings that come from the stream.
+const live = "live"
+
+// NewService makes the service that the settings describe. getenv reads an app setting.
+func NewService(ctx context.Context, getenv func(string) string, version string, log *slog.Logger, now func() time.Time) (*Service, error) {
+	c := &config.Config{}
+	if path := getenv(SettingConfig); path != "" {
+		var err error
+		if c, err = config.Load(path); err != nil {
+			return nil, fmt.Errorf("read %s: %w", SettingConfig, err)
+		}
+	}
+	rules, err := LoadRules(c)
+	if err != nil {
+		return nil, err
+	}
+	backend, err := openBackend(ctx, getenv(SettingStore))
+	if err != nil {
+		return nil, err
+	}
+	p, err := NewPipeline(rules, backend, "", now)
+	if err != nil {
+		return nil, errors.Join(err, backend.Close())
+	}
+	policy := access.Policy{PlatformAuth: strings.EqualFold(getenv(settingPlatformAuth), "true")}
+	switch mode := getenv(SettingAuth); mode {
+	case "", "key":
+	case "entra":
+		policy.Entra = true
+	default:
+		return nil, errors.Join(fmt.Errorf("%s is %q, but is to be key or entra", SettingAuth, mode), backend.Close())
+	}
+	return &Service{
+		store: backend, process: p, ingest: ingest.New(p, backend, backend.SetAside, now), from: rules.Provenance(live, version),
+		hubs: c.Hubs, policy: policy, version: version, log: log, now: now,
+	}, nil
+}
+
+func openBackend(ctx context.Context, setting string) (Backend, error) {
+	path, ok := strings.CutPrefix(setting, sqliteScheme)
+	if !ok || path == "" {
+		return nil, fmt.Errorf("%s is %q, but is to be %s and a path", SettingStore, setting, sqliteScheme)
+	}
+	return sqlite.Open(ctx, path)
+}
+
+// Close ends the use of the store.
+func (s *Service) Close() error { return s.store.Close() }
+
+var _ io.Closer = (*Service)(nil)
+
+// Ingest returns the handler of an Event Hubs trigger whose binding has the name.
+func (s *Service) Ingest(binding string) azfunc.Handler {
+	return azfunc.HandlerFunc(func(ctx context.Context, in *azfunc.Invocation) (*azfunc.Result, error) {
+		meta, err := in.EventHub()
+		if err != nil {
+			// The events can be evaluated without it; their places will be poorer.
+			s.log.WarnContext(ctx, "metadata of a batch could not be read", "error", err)
+		}
+		b := ingest.Batch{Hub: meta.Hub, Partition: meta.Partition, Payload: string(in.Data[binding])}
+		if b.Hub == "" {
+			b.Hub = in.Function
+		}
+		for _, e := range meta.Events {
+			b.Messages = append(b.Messages, ingest.Message{Sequence: e.Sequence, Enqueued: e.Enqueued})
+		}
+		if in.Retry != nil {
+			b.Attempt = in.Retry.Count
+		}
+		report, err := s.ingest.Process(ctx, b, pipeline.Options{From: s.from, Tenants: s.hubs[b.Hub], Workers: 1})
+		s.summarise(ctx, b, report, err)
+		return nil, err
+	})
+}
+
+// summarise logs what became of a batch: numbers alone, no field of any event.
+func (s *Service) summarise(ctx context.Context, b ingest.Batch, r *pipeline.Report, err error) {
+	if r == nil {
+		r = pipeline.NewReport()
+	}
+	attrs := []any{
+		"hub", b.Hub, "partition", b.Partition, "messages", len(b.Messages), "records", r.Records, "evaluated", r.Evaluated,
+		"ignored", total(r.Ignored), "setAside", total(r.SetAside), "findings", r.Findings, "newFindings", r.NewFindings,
+		"alerts", len(r.Alerts), "seconds", r.Seconds,
+	}
+	if n := len(b.Messages); n > 0 {
+		attrs = append(attrs, "firstSequence", b.Messages[0].Sequence, "lastSequence", b.Messages[n-1].Sequence)
+	}
+	if err != nil {
+		s.log.ErrorContext(ctx, "batch failed and is to be handed over again", append(attrs, "error", err)...)
+		return
+	}
+	s.log.InfoContext(ctx, "batch processed", attrs...)
+}
+
+func total(counts map[string]int64) int64 {
+	var n int64
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
+
+// Alerts returns the interface for alerts.
+func (s *Service) Alerts() *api.Alerts {
+	return &api.Alerts{Store: s.store, Policy: s.policy, Now: s.now, Log: s.log}
+}
+
+// Health returns the health check.
+func (s *Service) Health() *api.Health {
+	return &api.Health{State: s.store, Policy: s.policy, Version: s.version, Rules: s.from.Reference, Now: s.now, Log: s.log}
+}
