@@ -53,6 +53,19 @@ CLIENT_PROTOCOLS = {
     GRAPH: re.compile(r"^Client=REST\b"),
     "13937bba-652e-4c46-b222-3003f4d1ff97": re.compile(r"^Client=REST\b"),
 }
+KNOWN_CLIENTS = {
+    "27922004-5251-4030-b22d-91ecd9a37ea4", "00000002-0000-0ff1-ce00-000000000000", "9199bf20-a13f-4107-85dc-02114787ef48",
+    "47629505-c2b6-4a80-adb1-9b3a3d233b7b", "00000003-0000-0000-c000-000000000000", "13937bba-652e-4c46-b222-3003f4d1ff97",
+    "fb78d390-0c51-40cd-8e17-fdbfab77341b", "5d661950-3475-41cd-a2c3-d671a3162bc1", "d3590ed6-52b3-4102-aeff-aad2292ab01c",
+    "00000006-0000-0ff1-ce00-000000000000", "4765445b-32c6-49b0-83e6-1d93765276ca", "1fec8e78-bce4-4aaf-ab1b-5451cc387264",
+    "5e3ce6c0-2b1f-4285-8d4b-75ee78787346", "66a88757-258c-4c72-893c-3e8bed4d6899", "d9b8ec3a-1e4e-4e08-b3c2-5baf00c0fcb0",
+}
+MAIL_FRONTENDS = {
+    "00000002-0000-0ff1-ce00-000000000000", "00000003-0000-0000-c000-000000000000", "47629505-c2b6-4a80-adb1-9b3a3d233b7b",
+    "13937bba-652e-4c46-b222-3003f4d1ff97", "27922004-5251-4030-b22d-91ecd9a37ea4", "d3590ed6-52b3-4102-aeff-aad2292ab01c",
+    "5d661950-3475-41cd-a2c3-d671a3162bc1",
+}
+MAIL_OPERATIONS = {"MailItemsAccessed", "AttachmentAccess", "Send", "SearchQueryInitiatedExchange"}
 SCRIPTED = re.compile(
     r"(?i)python-requests|python-urllib|aiohttp|httpx|curl/|wget/|go-http-client|okhttp|axios/|node-fetch|libwww|winhttp|"
     r"powershell|postmanruntime|java/|\[nouseragent\]"
@@ -137,6 +150,12 @@ def malformed_id(e):
         return True
 
 
+def unexpected_client(e):
+    if e["operation"] not in MAIL_OPERATIONS:
+        return False
+    return bool(e["app"]) and e["app"] not in KNOWN_CLIENTS or bool(e["frontend"]) and e["frontend"] not in MAIL_FRONTENDS
+
+
 def protocol_mismatch(e):
     if not e["info"]:
         return False
@@ -156,6 +175,7 @@ MAILBOX_RULES = {
     "mailbox-token-over-age": over_age,
     "mailbox-token-issued-in-future": issued_in_future,
     "mailbox-uti-malformed": malformed_id,
+    "mailbox-unexpected-client-app": unexpected_client,
     "mailbox-client-app-protocol-mismatch": protocol_mismatch,
     "mailbox-scripted-client": scripted_mailbox,
     "ioc-ip": bad_address,
@@ -203,6 +223,7 @@ def mailbox_event(r):
     at, issued = time_of(r.get("CreationTime")), time_of(context.get("IssuedAtTime"))
     return {
         "at": at,
+        "operation": r.get("Operation"),
         "age": at - issued if at and issued else None,
         "tid": (r.get("TokenTenantId") or "").lower(),
         "org": (r.get("OrganizationId") or "").lower(),

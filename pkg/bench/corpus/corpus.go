@@ -1,6 +1,7 @@
 // Package corpus makes records in the shape of Microsoft's logs, for benchmarks: diagnostic records of sign-ins and
 // MailItemsAccessed records of the Management Activity API. Names, order, types and sizes follow published records; the
-// values are invented. The same seed gives the same bytes.
+// values are invented, in ordinary relations: token ids are encoded request ids, mail clients speak their own protocols. One
+// mail access in 45 is by an application that nobody expects. The same seed gives the same bytes.
 //
 // It does not make records that prove anything about a rule: those are the case files of package rules. It does not
 // wrap records into the transports' payloads.
@@ -8,6 +9,8 @@ package corpus
 
 import (
 	"bufio"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -45,8 +48,11 @@ func New(seed uint64) *Generator {
 	for i := range 400 {
 		g.people = append(g.people, g.person(i))
 	}
-	for _, name := range appNames {
-		g.apps = append(g.apps, application{g.guid(), name})
+	for _, a := range knownApps {
+		if a.id == "" {
+			a.id = g.guid()
+		}
+		g.apps = append(g.apps, a)
 	}
 	for i, name := range policyNames {
 		g.rules = append(g.rules, policy{g.guid(), name, grants[i%len(grants)]})
@@ -124,6 +130,24 @@ func (g *Generator) guid() string {
 		}
 	}
 	return string(b[:])
+}
+
+// request returns the id of a sign-in as Entra ID makes them: a GUID of version 4 whose last byte is small.
+func (g *Generator) request() string {
+	id := []byte(g.guid())
+	id[14], id[19], id[34], id[35] = '4', "89ab"[g.rnd.IntN(4)], '0', "012"[g.rnd.IntN(3)]
+	return string(id)
+}
+
+// tokenID spells a sign-in's id as the id of its token: base64url of the GUID's bytes in little-endian order.
+func tokenID(id string) string {
+	b, err := hex.DecodeString(strings.ReplaceAll(id, "-", ""))
+	if err != nil || len(b) != 16 {
+		panic("corpus: not a GUID: " + id)
+	}
+	b[0], b[1], b[2], b[3] = b[3], b[2], b[1], b[0]
+	b[4], b[5], b[6], b[7] = b[5], b[4], b[7], b[6]
+	return base64.RawURLEncoding.EncodeToString(b)
 }
 
 // token returns a random word of the URL-safe base64 alphabet.
@@ -213,7 +237,7 @@ func (w *writer) num(name string, n int) { w.raw(name, strconv.Itoa(n)) }
 func (w *writer) flag(name string, b bool) { w.raw(name, strconv.FormatBool(b)) }
 
 // in writes an object or array member; with an empty name, an element or the record itself.
-func (w *writer) in(name string, brackets string, fill func()) {
+func (w *writer) in(name, brackets string, fill func()) {
 	if name != "" {
 		w.name(name)
 	} else {

@@ -6,9 +6,15 @@ import "fmt"
 // of it message ids.
 func (g *Generator) MailItemsAccessed() string {
 	at := g.tick()
-	who, app := pick(g, g.people), pick(g, g.apps)
+	who, app := pick(g, g.people), pick(g, webClients)
 	address := g.ip()
 	rest := g.rnd.IntN(3) == 0
+	if rest {
+		app = pick(g, restClients)
+	}
+	if g.rnd.IntN(45) == 0 {
+		app = g.apps[len(g.apps)-1]
+	}
 
 	var w writer
 	w.Grow(6 << 10)
@@ -19,7 +25,7 @@ func (g *Generator) MailItemsAccessed() string {
 			w.str("ClientAppId", app.id)
 			w.str("ClientAppName", app.name)
 			w.str("IssuedAtTime", at.Add(-1800e9).Format("2006-01-02T15:04:05"))
-			w.str("UniqueTokenId", g.token(22))
+			w.str("UniqueTokenId", tokenID(g.request()))
 		})
 		w.str("CreationTime", at.Format("2006-01-02T15:04:05"))
 		w.str("Id", g.guid())

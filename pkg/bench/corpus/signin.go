@@ -12,7 +12,7 @@ func (g *Generator) SignIn() string {
 	who, app, resource := pick(g, g.people), pick(g, g.apps), pick(g, g.apps)
 	interactive := g.rnd.IntN(3) == 0
 	failed := g.rnd.IntN(12) == 0
-	address, correlation, id := g.ip(), g.guid(), g.guid()
+	address, correlation, id := g.ip(), g.guid(), g.request()
 	category := "NonInteractiveUserSignInLogs"
 	if interactive {
 		category = "SignInLogs"
@@ -112,7 +112,7 @@ func (g *Generator) SignIn() string {
 			w.str("crossTenantAccessType", "none")
 			w.raw("privateLinkDetails", "{}")
 			w.str("ssoExtensionVersion", "")
-			w.str("uniqueTokenIdentifier", g.token(22))
+			w.str("uniqueTokenIdentifier", tokenID(id))
 			w.raw("authenticationStrengths", "[]")
 			w.str("incomingTokenType", pick(g, []string{"none", "primaryRefreshToken", "refreshToken"}))
 			w.str("authenticationProtocol", "none")

@@ -10,10 +10,29 @@ var (
 		"Zo\u00eb M\u00fcller", "Andr\u00e9 Lef\u00e8vre", "S\u00f8ren \u00c5kesson", "\u0410\u043d\u043d\u0430 \u041f\u0435\u0442\u0440\u043e\u0432\u0430",
 		"\u7530\u4e2d \u4e00\u90ce", "\u0393\u03b9\u03ce\u03c1\u03b3\u03bf\u03c2 \u0391.", "\u738b\u5c0f\u660e", "Fran\u00e7ois \U0001f4e7",
 	}
-	appNames = []string{
-		"Office 365 Exchange Online", "Microsoft Teams", "OfficeHome", "Outlook Mobile", "Windows Sign In",
-		"Microsoft Graph", "Microsoft Azure CLI", "Azure Portal", "SharePoint Online Web Client Extensibility",
-		"One Outlook Web", "Microsoft Authentication Broker", "Contoso Expenses",
+	// Applications of Microsoft have the ids of its documentation; the others get one of chance.
+	knownApps = []application{
+		{"00000002-0000-0ff1-ce00-000000000000", "Office 365 Exchange Online"},
+		{"1fec8e78-bce4-4aaf-ab1b-5451cc387264", "Microsoft Teams"},
+		{"4765445b-32c6-49b0-83e6-1d93765276ca", "OfficeHome"},
+		{"27922004-5251-4030-b22d-91ecd9a37ea4", "Outlook Mobile"},
+		{"38aa3b87-a06d-4817-b275-7a316988d93b", "Windows Sign In"},
+		{"00000003-0000-0000-c000-000000000000", "Microsoft Graph"},
+		{"04b07795-8ddb-461a-bbee-02f9e1bf7b46", "Microsoft Azure CLI"},
+		{"c44b4083-3bb0-49c1-b47d-974e53cbdf3c", "Azure Portal"},
+		{"08e18876-6177-487e-b8b5-cf950c1e598c", "SharePoint Online Web Client Extensibility"},
+		{"9199bf20-a13f-4107-85dc-02114787ef48", "One Outlook Web"},
+		{"29d9ed98-a469-4536-ade2-f981bc1d605e", "Microsoft Authentication Broker"},
+		{"", "Contoso Expenses"},
+	}
+	// The clients that read mail, by whether they come through Microsoft Graph.
+	restClients = []application{
+		{"1fec8e78-bce4-4aaf-ab1b-5451cc387264", "Microsoft Teams"},
+		{"9199bf20-a13f-4107-85dc-02114787ef48", "One Outlook Web"},
+	}
+	webClients = []application{
+		{"00000002-0000-0ff1-ce00-000000000000", "Office 365 Exchange Online"},
+		{"9199bf20-a13f-4107-85dc-02114787ef48", "One Outlook Web"},
 	}
 	policyNames = []string{
 		"Require MFA for all users", "Block legacy authentication", "Require compliant device for Exchange Online",
@@ -33,8 +52,12 @@ var (
 		"Dalvik/2.1.0 (Linux; U; Android 14; Pixel 8 Build/UQ1A.240205.004)",
 	}
 	places = [][3]string{
-		{"Frankfurt Am Main", "Hessen", "DE"}, {"M\u00fcnchen", "Bayern", "DE"}, {"Wien", "Wien", "AT"},
-		{"Z\u00fcrich", "Z\u00fcrich", "CH"}, {"Lyon", "Auvergne-Rh\u00f4ne-Alpes", "FR"}, {"Leeds", "England", "GB"},
+		{"Frankfurt Am Main", "Hessen", "DE"},
+		{"M\u00fcnchen", "Bayern", "DE"},
+		{"Wien", "Wien", "AT"},
+		{"Z\u00fcrich", "Z\u00fcrich", "CH"},
+		{"Lyon", "Auvergne-Rh\u00f4ne-Alpes", "FR"},
+		{"Leeds", "England", "GB"},
 	}
 	scopeLists = []string{
 		`["User.Read"]`,

@@ -9,6 +9,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -17,8 +18,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -60,23 +63,58 @@ func bench(assay string, records, rounds int) error {
 	fmt.Printf("%d records, half sign-ins, half mail accesses, %.1f MB, seed %d; CPU time, median (best) of %d interleaved rounds\n\n",
 		records, float64(size)/1e6, seed, rounds)
 
+	// Programs go first: a child's peak memory begins with that of its parent, which the records in memory would raise.
+	programs := &finders{}
+	contenders := []contender{programs.run("assay detect, no store", assay, "detect", "--store", "none", "--output", "json", path)}
+	if python, version := interpreter(); python != "" {
+		contenders = slices.Insert(contenders, 0, programs.run(version+", the same predicates", python, "pkg/bench/baseline.py", path))
+	} else {
+		fmt.Println("skipped: there is no python3 to compare with")
+	}
+	fmt.Println("whole process")
+	if err := compare(rounds, records, size, contenders); err != nil {
+		return err
+	}
+	fmt.Printf("  each found %d matches of rules\n", programs.findings)
+
 	stages, err := newStages(corpus.Records(seed, records))
 	if err != nil {
 		return err
 	}
-	fmt.Println("in one process, one goroutine")
-	if err := compare(rounds, records, size, stages.contenders()); err != nil {
-		return err
-	}
+	fmt.Println("\nin one process, one goroutine")
+	return compare(rounds, records, size, stages.contenders())
+}
 
-	contenders := []contender{program("assay detect, no store", assay, "detect", "--store", "none", "--output", "jsonl", path)}
-	if python, version := interpreter(); python != "" {
-		contenders = slices.Insert(contenders, 0, program(version+", the same predicates", python, "pkg/bench/baseline.py", path))
-	} else {
-		fmt.Println("skipped: there is no python3 to compare with")
-	}
-	fmt.Println("\nwhole process")
-	return compare(rounds, records, size, contenders)
+// finders are programs that read the same records and have to find the same.
+type finders struct {
+	findings int64
+	told     bool
+}
+
+var findingsOf = regexp.MustCompile(`"findings":\s*(\d+)`)
+
+// run measures a program that prints JSON with the number of its findings.
+func (f *finders) run(name, path string, args ...string) contender {
+	return contender{name, func() (time.Duration, int64, error) {
+		var out bytes.Buffer
+		used, peak, err := run(nil, &out, path, args...)
+		if err != nil {
+			return 0, 0, err
+		}
+		m := findingsOf.FindSubmatch(out.Bytes())
+		if m == nil {
+			return 0, 0, fmt.Errorf("%s does not say what it found", name)
+		}
+		n, err := strconv.ParseInt(string(m[1]), 10, 64)
+		if err != nil {
+			return 0, 0, fmt.Errorf("read the findings of %s: %w", name, err)
+		}
+		if f.told && n != f.findings {
+			return 0, 0, fmt.Errorf("%s found %d, another %d: they do not do the same work", name, n, f.findings)
+		}
+		f.findings, f.told = n, true
+		return used, peak, nil
+	}}
 }
 
 // contender is one way to do the work. It returns its peak memory in bytes, or 0.
@@ -109,15 +147,11 @@ func usage() (time.Duration, error) {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), nil
 }
 
-// program measures another program.
-func program(name, path string, args ...string) contender {
-	return contender{name, func() (time.Duration, int64, error) { return run(nil, path, args...) }}
-}
-
-func run(in io.Reader, path string, args ...string) (time.Duration, int64, error) {
+// run runs a program and returns its CPU time and its peak memory in bytes.
+func run(in io.Reader, out io.Writer, path string, args ...string) (time.Duration, int64, error) {
 	var stderr strings.Builder
 	cmd := exec.CommandContext(context.Background(), path, args...)
-	cmd.Stdin, cmd.Stderr = in, &stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, &stderr
 	if err := cmd.Run(); err != nil {
 		return 0, 0, fmt.Errorf("run %s: %w: %s", filepath.Base(path), err, strings.TrimSpace(stderr.String()))
 	}
@@ -192,7 +226,7 @@ func endure(assay string, gigabytes float64) error {
 		r, w := io.Pipe()
 		go func() { w.CloseWithError(pour(w, bytes)) }()
 		began := time.Now()
-		cpu, peak, err := run(r, assay, "detect", "--store", "none", "--output", "jsonl", "-")
+		cpu, peak, err := run(r, io.Discard, assay, "detect", "--store", "none", "--output", "jsonl", "-")
 		if err != nil {
 			return err
 		}
