@@ -1,4 +1,5 @@
-// Assay finds forged tokens in the logs of Entra ID and Microsoft 365. This is its one executable: the command line.
+// Assay finds forged tokens in the logs of Entra ID and Microsoft 365. This is its one executable: the command line, and
+// with the argument "serve" the handler of the Azure Functions host.
 package main
 
 import (
@@ -15,7 +16,14 @@ var version string
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Main(ctx, cli.Process(version), os.Args[1:])
+	code := run(ctx)
 	stop()
 	os.Exit(code)
+}
+
+func run(ctx context.Context) int {
+	if len(os.Args) == 2 && os.Args[1] == "serve" {
+		return serve(ctx)
+	}
+	return cli.Main(ctx, cli.Process(version), os.Args[1:])
 }

@@ -27,6 +27,8 @@ type Config struct {
 	Rules rules.Settings
 	// Names are the tenants' names for people, by tenant id.
 	Names map[string]string
+	// Hubs are the tenants, by lower-case id, that may send to an event hub, by the hub's name.
+	Hubs map[string][]string
 }
 
 // Load reads the document in the file. Its error is a Problems where the file can be read and the document is wrong.
@@ -51,6 +53,7 @@ func Parse(file string, text []byte) (*Config, error) {
 	if root, ok := d.parse(text); ok {
 		known := c.reference()
 		known["rules"] = c.rules
+		known["hubs"] = c.hubs
 		root.keys(known)
 	}
 	if len(d.problems) == 0 {

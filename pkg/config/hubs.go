@@ -1,0 +1,14 @@
+package config
+
+// hubs reads which tenants may send to which event hub. A hub that is not named takes records of every tenant.
+func (c *Config) hubs(v value) {
+	c.Hubs = map[string][]string{}
+	v.entries(func(key, val value) {
+		var tenants []string
+		val.keys(map[string]func(value){"tenants": each(&tenants, value.guid)})
+		val.require("tenants")
+		if len(tenants) > 0 {
+			c.Hubs[key.node.Value] = tenants
+		}
+	})
+}
