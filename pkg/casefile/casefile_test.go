@@ -193,7 +193,7 @@ func TestParseNamesEveryMistake(t *testing.T) {
 
 func TestParseRefusesWhatItDoesNotKnow(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{"- name: a\n  wnat: match\n", "x.yaml:2: field wnat not found"},
+		{"- name: a\n  wants: match\n", "x.yaml:2: field wants not found"},
 		{"- name: a\n  config: {defaults: {guests: []}}\n", "x.yaml:2: field guests not found"},
 		{"- name: a\n  severity: grave\n", `x.yaml:1: a: severity: "grave" is none of`},
 		{"- name: a\n  name: b\n", "x.yaml:2: mapping key \"name\" already defined"},

@@ -105,8 +105,10 @@ func TestBadKeyInAnySpelling(t *testing.T) {
 
 func TestBadKeyByWhatAnEntryNames(t *testing.T) {
 	d := snapshot(t, Source{BadKeys: []BadKey{{KID: "not-a-thumbprint"}, {SHA1: "nbCwW11w3XkB-xUaXwKRSLjMHGQ"}}})
-	for _, s := range []string{"not-a-thumbprint", "nbCwW11w3XkB-xUaXwKRSLjMHGQ", "9DB0B05B5D70DD7901FB151A5F029148B8CC1C64",
-		"1LTMzakihiRla_8z2BEJVXeWMqo"} {
+	for _, s := range []string{
+		"not-a-thumbprint", "nbCwW11w3XkB-xUaXwKRSLjMHGQ", "9DB0B05B5D70DD7901FB151A5F029148B8CC1C64",
+		"1LTMzakihiRla_8z2BEJVXeWMqo",
+	} {
 		if _, ok := d.BadKey(s); !ok {
 			t.Errorf("%q is not found", s)
 		}

@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"strings"
+
 	"github.com/assay-sec/assay/pkg/event"
 	"github.com/assay-sec/assay/pkg/reference"
 	"github.com/assay-sec/assay/pkg/rule"
@@ -26,19 +28,21 @@ func fromAzureActivity() rule.Predicate {
 }
 
 // sample holds for the sample tokens of Microsoft's documentation, which unit tests carry, and for what the tenant's test
-// observers see. A forger gains nothing by imitating a sample: its audience and tenants are nobody's.
+// observers see. A forger gains nothing by imitating a sample: its audience is nobody's, and its tenants excuse only
+// what was not accepted.
 func sample(ref *reference.Data) rule.Predicate {
 	audiences, tenants, observers := ref.SampleAudiences(), ref.SampleTenants(), ref.TestObservers()
 	return rule.Func("the token is a documentation sample or a test observer's", nil,
 		func(ev *event.Event, tr *rule.Trace) rule.Truth {
-			aud, iss, observer := &ev.Token.Audience, &ev.Token.Issuer, &ev.Observed.Observer
+			aud, iss, observer, result := &ev.Token.Audience, &ev.Token.Issuer, &ev.Observed.Observer, &ev.Observed.Result
 			in := func(s rule.Set, t *event.Text, v string) bool {
 				is, _ := s.Contains(ev.Tenant, v)
 				return t.OK() && is
 			}
+			let := result.OK() && strings.EqualFold(result.V, "accepted")
 			t := fact(tr, event.TokenAudience, aud, "is listed in", audiences.Name(), in(audiences, aud, aud.V))
-			t = max(t, fact(tr, event.TokenIssuer, iss, "names a tenant listed in", tenants.Name(),
-				in(tenants, iss, parseIssuer(iss.V).tenant)))
+			t = max(t, fact(tr, event.TokenIssuer, iss, "was not accepted and names a tenant listed in", tenants.Name(),
+				!let && in(tenants, iss, parseIssuer(iss.V).tenant)))
 			return max(t, fact(tr, event.Observer, observer, "is listed in", observers.Name(), in(observers, observer, observer.V)))
 		})
 }

@@ -47,7 +47,7 @@ func tokenKIDKnownBad(ref *reference.Data, _ *knobs) *rule.Rule {
 				"looks the key up by it then finds another one and refuses the signature.",
 			FalsePositives: []string{
 				"Microsoft's sample ID token and the unit tests of several libraries carry this very kid. Tokens with the sample's audience or " +
-					"tenants are left out; name observers that see other test traffic in testObservers.",
+					"tenants are left out, the tenants unless a token was accepted; name observers that see other test traffic in testObservers.",
 			},
 			Runbook: []string{
 				"Accepted: treat the application as breached. Stop it from trusting the key at once: clear its key cache, restart it, " +

@@ -102,7 +102,8 @@ func keyTooOld(ref *reference.Data) rule.Predicate {
 // issuedAfter compares the token's iat with a date of its key. It is False where the tenant does not ask, and Unknown where
 // the key or its date is not known (the zero time).
 func issuedAfter(ref *reference.Data, what string, asked func(*reference.Tenant) bool,
-	date func(*reference.Tenant, *reference.Key) time.Time) rule.Predicate {
+	date func(*reference.Tenant, *reference.Key) time.Time,
+) rule.Predicate {
 	needs := []string{event.TokenKeyID.Path, event.IssuedAt.Path, "reference:keys"}
 	return rule.Func(event.IssuedAt.Path+" is after "+what, needs, func(ev *event.Event, tr *rule.Trace) rule.Truth {
 		tenant := ref.Tenant(ev.Tenant)

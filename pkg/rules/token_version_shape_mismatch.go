@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"strings"
+
 	"github.com/assay-sec/assay/pkg/event"
 	"github.com/assay-sec/assay/pkg/reference"
 	"github.com/assay-sec/assay/pkg/rule"
@@ -82,17 +84,10 @@ func tokenVersionShapeMismatch(ref *reference.Data, _ *knobs) *rule.Rule {
 
 // notThumbprint holds for a text that is not 27 characters of base64url, as the SHA-1 of a certificate is.
 func notThumbprint(s string) bool {
-	if len(s) != 27 {
-		return true
-	}
-	for i := range len(s) {
-		c := s[i]
-		if !('A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
-			return true
-		}
-	}
-	return false
+	return len(s) != 27 || strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune(base64url, r) })
 }
+
+const base64url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 // withoutRoles holds when the token has no roles, whether the claim is missing or empty.
 func withoutRoles() rule.Predicate {
