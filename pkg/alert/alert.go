@@ -14,6 +14,7 @@ package alert
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/binary"
 	"encoding/json"
 	"strings"
 	"time"
@@ -39,9 +40,7 @@ func digest(parts ...string) string {
 	h := sha256.New()
 	var n [8]byte
 	for _, p := range parts {
-		for i := range n {
-			n[i] = byte(uint64(len(p)) >> (8 * i))
-		}
+		binary.LittleEndian.PutUint64(n[:], uint64(len(p)))
 		h.Write(n[:])
 		h.Write([]byte(p))
 	}

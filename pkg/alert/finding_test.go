@@ -133,7 +133,7 @@ func TestSubject(t *testing.T) {
 		"a mailbox with its owner": {event.Audit, func(e *event.Event) {
 			e.Audit.Mailbox, e.Audit.MailboxOwner = event.Of("guid"), event.Of("bob@example.com")
 		}, Subject{Mailbox: "bob@example.com"}},
-		"a mailbox without": {event.Audit, func(e *event.Event) { e.Audit.Mailbox = event.Of("guid") }, Subject{Mailbox: "guid"}},
+		"a mailbox without":           {event.Audit, func(e *event.Event) { e.Audit.Mailbox = event.Of("guid") }, Subject{Mailbox: "guid"}},
 		"a token id in no known form": {event.Audit, func(e *event.Event) { e.Token.ID = event.Of("forged!") }, Subject{TokenID: "forged!"}},
 		"a token's claims": {event.TokenObserved, func(e *event.Event) {
 			e.Token.Subject, e.Token.AuthorizedParty, e.Token.Thumbprint = event.Of("sub"), event.Of("azp"), event.Of("x5t")
@@ -253,7 +253,8 @@ func TestClaimIsSmall(t *testing.T) {
 func TestTimesFitIntoJSON(t *testing.T) {
 	t.Parallel()
 	for _, at := range []time.Time{
-		{}, time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", -12*3600)), time.Date(1, 1, 1, 0, 0, 0, 0, time.FixedZone("", 12*3600)),
+		{},
+		time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", -12*3600)), time.Date(1, 1, 1, 0, 0, 0, 0, time.FixedZone("", 12*3600)),
 		time.Unix(1<<40, 0),
 	} {
 		ev := exampleEvent()

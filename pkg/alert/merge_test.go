@@ -120,8 +120,10 @@ func TestAlertIsAFunctionOfTheSet(t *testing.T) {
 // byDefinition says what the alert of a set of findings is, in the words of its documentation.
 func byDefinition(fs []Finding) string {
 	gravest := slices.MinFunc(fs, func(a, b Finding) int {
-		for _, c := range []int{int(b.Stage) - int(a.Stage), int(b.Severity) - int(a.Severity), int(b.Strength) - int(a.Strength),
-			a.At.Compare(b.At), strings.Compare(string(a.ID), string(b.ID))} {
+		for _, c := range []int{
+			int(b.Stage) - int(a.Stage), int(b.Severity) - int(a.Severity), int(b.Strength) - int(a.Strength),
+			a.At.Compare(b.At), strings.Compare(string(a.ID), string(b.ID)),
+		} {
 			if c != 0 {
 				return c
 			}

@@ -19,8 +19,10 @@ func (s *Store) explain(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case ctx.Err() != nil && context.Cause(ctx) != ctx.Err(): //nolint:errorlint // whether there is another
+		return fmt.Errorf("%w: %w", ctx.Err(), context.Cause(ctx))
 	case ctx.Err() != nil:
-		return context.Cause(ctx)
+		return ctx.Err()
 	case s.closed.Load():
 		return fmt.Errorf("%w: it is closed", store.ErrUnavailable)
 	case errors.Is(err, sql.ErrConnDone), errors.Is(err, sql.ErrTxDone):

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -99,10 +100,8 @@ func (s *Store) selected(ctx context.Context, q store.Query) ([]int64, error) {
 	if len(where) > 0 {
 		query += " WHERE " + strings.Join(where, " AND ")
 	}
-	query += " ORDER BY severity DESC, last DESC, id"
-	if q.Limit > 0 {
-		query += fmt.Sprintf(" LIMIT %d", q.Limit)
-	}
+	query += " ORDER BY severity DESC, last DESC, id LIMIT ?"
+	args = append(args, cmp.Or(max(q.Limit, 0), -1)) // -1: no limit
 	var out []int64
 	err := s.reader(ctx, func() error {
 		rows, err := s.read.QueryContext(ctx, query, args...)

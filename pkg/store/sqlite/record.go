@@ -39,7 +39,8 @@ func (p *statements) prepare(ctx context.Context, write, read *sql.DB) error {
 			WHERE alert = ? AND (at, id) > (?, ?) ORDER BY at, id LIMIT ?`},
 	} {
 		var err error
-		if *s.into, err = s.db.PrepareContext(ctx, s.text); err != nil {
+		*s.into, err = s.db.PrepareContext(ctx, s.text) //nolint:sqlclosecheck // it ends with the database
+		if err != nil {
 			return err
 		}
 	}
@@ -144,10 +145,12 @@ type transaction struct {
 }
 
 func (t *transaction) exec(stmt *sql.Stmt, args ...any) (sql.Result, error) {
+	//nolint:sqlclosecheck // it ends with the transaction
 	return t.tx.StmtContext(t.ctx, stmt).ExecContext(t.ctx, args...)
 }
 
 func (t *transaction) row(stmt *sql.Stmt, args ...any) *sql.Row {
+	//nolint:sqlclosecheck // it ends with the transaction
 	return t.tx.StmtContext(t.ctx, stmt).QueryRowContext(t.ctx, args...)
 }
 

@@ -57,6 +57,7 @@ const maxReaders = 4
 // likewise. A store of an older schema is brought up to date; that of a newer one is ErrNewer, and a file that
 // is something else is ErrForeign and left as it is.
 func Open(ctx context.Context, path string) (*Store, error) {
+	//nolint:forbidigo // the wall clock stamps what the store does to an alert, as an analyst's client does
 	s := &Store{path: path, now: time.Now}
 	if err := s.open(ctx); err != nil {
 		_ = s.Close() // the first error is the one to tell
@@ -138,22 +139,22 @@ func prepareFile(path string) error {
 }
 
 // useLog switches the file to write-ahead logging, under which readers and the writer do not wait for each other.
-// SQLite does not wait for others here, so this does.
+// SQLite does not wait for another process that writes here, so this does.
 func (s *Store) useLog(ctx context.Context) error {
-	deadline := time.Now().Add(patience * time.Millisecond)
-	for {
+	const pause = 10 * time.Millisecond
+	for waited := time.Duration(0); ; waited += pause {
 		var mode string
 		err := s.write.QueryRowContext(ctx, "PRAGMA journal_mode = wal").Scan(&mode)
 		switch {
 		case err == nil && mode != "wal":
 			return errors.New("its file system does not support write-ahead logging: put the store on a local disk")
-		case err == nil || !isBusy(err) || time.Now().After(deadline):
+		case err == nil || !isBusy(err) || waited > patience*time.Millisecond:
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(10 * time.Millisecond):
+		case <-time.After(pause): //nolint:forbidigo // another process is waited for
 		}
 	}
 }

@@ -90,9 +90,16 @@ func varied(r *rand.Rand, n int, k string) []alert.Finding {
 	var out []alert.Finding
 	for i := range n {
 		out = append(out, finding(i, key(k), at(noon.Add(time.Duration(i/3)*time.Second)),
-			grade(rule.Stage(1+r.IntN(2)), rule.Severity(r.IntN(5)), rule.Strength(r.IntN(3)))))
+			grade(one(r, rule.Observe, rule.Enabled), one(r, rule.Severities()...), one(r, rule.Weak, rule.Moderate, rule.Strong))))
 	}
 	return out
+}
+
+func one[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
+
+// seeded returns numbers that are the same in every run.
+func seeded(seed uint64) *rand.Rand {
+	return rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // tests need repeatable numbers, not secret ones
 }
 
 func shuffle(r *rand.Rand, fs []alert.Finding) {
