@@ -332,28 +332,38 @@ func TestNames(t *testing.T) {
 		{"exact", `{"userAgent":"a"}`, map[Slot]Value{SlotUserAgent: {String, "a"}}},
 		{"another spelling of the table", `{"UserAgent":"a"}`, map[Slot]Value{SlotUserAgent: {String, "a"}}},
 		{"no case folding", `{"USERAGENT":"a","uSerAgent":"b","userAgenT":"c"}`, nil},
-		{"beside one that is not wanted", `{"userAgent":"a","USERAGENT":"b"}`,
-			map[Slot]Value{SlotUserAgent: {String, "a"}}},
+		{
+			"beside one that is not wanted", `{"userAgent":"a","USERAGENT":"b"}`,
+			map[Slot]Value{SlotUserAgent: {String, "a"}},
+		},
 		{"no Unicode folding", "{\"u\u017ferAgent\":\"a\",\"\u212aind\":\"b\"}", nil},
 		{"no trimming", `{" userAgent":"a","userAgent ":"b","userAgent\u0000":"c"}`, nil},
 		{"written with an escape", `{"us\u0065rAgent":"a"}`, map[Slot]Value{SlotUserAgent: {String, "a"}}},
 		{"written in escapes", `{"\u0069\u0064":"a"}`, map[Slot]Value{SlotID: {String, "a"}}},
 		{"an escape makes it another name", `{"id\u0041":"a","id\n":"b","\\id":"c"}`, nil},
-		{"at another level", `{"properties":{"category":"a"},"x":{"id":"b"}}`,
-			map[Slot]Value{SlotPropertiesObject: {Kind: Object}}},
+		{
+			"at another level", `{"properties":{"category":"a"},"x":{"id":"b"}}`,
+			map[Slot]Value{SlotPropertiesObject: {Kind: Object}},
+		},
 		{"wanted below, not here", `{"errorCode":1}`, nil},
 		{"a level that is not an object", `{"properties":"a"}`, map[Slot]Value{SlotPropertiesObject: {String, "a"}}},
-		{"a level that is an array", `{"properties":[{"id":"a"}]}`,
-			map[Slot]Value{SlotPropertiesObject: {Array, `[{"id":"a"}]`}}},
+		{
+			"a level that is an array", `{"properties":[{"id":"a"}]}`,
+			map[Slot]Value{SlotPropertiesObject: {Array, `[{"id":"a"}]`}},
+		},
 		{"best spelling first", `{"category":"a","Category":"b"}`, map[Slot]Value{SlotCategory: {String, "a"}}},
 		{"best spelling last", `{"Category":"b","category":"a"}`, map[Slot]Value{SlotCategory: {String, "a"}}},
 		{"the better one is null", `{"Category":"b","category":null}`, map[Slot]Value{SlotCategory: {Kind: Null}}},
-		{"names with colons", `{"claims":{"http://schemas.microsoft.com/identity/claims/tenantid":"a","iss":"b"}}`,
-			map[Slot]Value{SlotClaimsObject: {Kind: Object}, SlotClaimTid: {String, "a"}, SlotClaimIss: {String, "b"}}},
-		{"three levels", `{"properties":{"status":{"errorCode":50076}}}`,
+		{
+			"names with colons", `{"claims":{"http://schemas.microsoft.com/identity/claims/tenantid":"a","iss":"b"}}`,
+			map[Slot]Value{SlotClaimsObject: {Kind: Object}, SlotClaimTid: {String, "a"}, SlotClaimIss: {String, "b"}},
+		},
+		{
+			"three levels", `{"properties":{"status":{"errorCode":50076}}}`,
 			map[Slot]Value{
 				SlotPropertiesObject: {Kind: Object}, SlotStatus: {Kind: Object}, SlotStatusErrorCode: {Number, "50076"},
-			}},
+			},
+		},
 		{"the last bytes", `{"id":1}`, map[Slot]Value{SlotID: {Number, "1"}}},
 		{"empty name", `{"":1,"":2}`, nil},
 	}
@@ -450,10 +460,14 @@ func TestValues(t *testing.T) {
 		{"null", `null`, Value{Kind: Null}},
 		{"true", `true`, Value{Kind: True}},
 		{"false", `false`, Value{Kind: False}},
-		{"all escapes", `"\"\\\/\b\f\n\r\t\u0041\u00e9\u4e00` + pair + `\u0000"`,
-			Value{String, "\"\\/\b\f\n\r\tA\u00e9\u4e00\U0001f600\x00"}},
-		{"escapes and long text", `"` + strings.Repeat("0123456789", 50) + `\n` + strings.Repeat("abc", 99) + `"`,
-			Value{String, strings.Repeat("0123456789", 50) + "\n" + strings.Repeat("abc", 99)}},
+		{
+			"all escapes", `"\"\\\/\b\f\n\r\t\u0041\u00e9\u4e00` + pair + `\u0000"`,
+			Value{String, "\"\\/\b\f\n\r\tA\u00e9\u4e00\U0001f600\x00"},
+		},
+		{
+			"escapes and long text", `"` + strings.Repeat("0123456789", 50) + `\n` + strings.Repeat("abc", 99) + `"`,
+			Value{String, strings.Repeat("0123456789", 50) + "\n" + strings.Repeat("abc", 99)},
+		},
 		{"JSON in a string", `"{\"Id\":\"a\\\\b\"}"`, Value{String, `{"Id":"a\\b"}`}},
 		{"not decoded twice", `"\\u0041\\n"`, Value{String, `\u0041\n`}},
 		{"characters as they are", "\"\u00e9\u4e00\U0001f600\"", Value{String, "\u00e9\u4e00\U0001f600"}},
@@ -527,7 +541,7 @@ func TestArray(t *testing.T) {
 
 		stop := errors.New("enough")
 		n := 0
-		if err := d.Array(`[1,2,x`, func(Value) error { n++; return stop }); err != stop || n != 1 {
+		if err := d.Array(`[1,2,x`, func(Value) error { n++; return stop }); !errors.Is(err, stop) || n != 1 {
 			t.Errorf("got %v after %d elements, want the error of the first", err, n)
 		}
 	})

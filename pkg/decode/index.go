@@ -6,11 +6,11 @@ import (
 	"slices"
 )
 
-// nameIndex finds the wanted names of one level where they stand in a text. It is an open hash table over the length
-// and the first and last eight bytes of a name, an eighth full, built from the table when the program starts: it is as
-// fast as a generated switch, and no generated code can drift from the table.
+// nameIndex finds the wanted names of one level where they stand in a text. It is an open hash table over the first
+// and last eight bytes of a name, an eighth full, built from the table when the program starts: it is as fast as a
+// generated switch, and no generated code can drift from the table.
 type nameIndex struct {
-	shift  uint8
+	shift  int
 	places []uint16 // by hash: 1 + place in names; 0: no such name
 	names  []wantedName
 }
@@ -30,11 +30,13 @@ var indexes = func() (all [numLevels]nameIndex) {
 
 func newIndex(wanted map[string]entry) nameIndex {
 	b := max(4, bits.Len(uint(len(wanted)))+3)
-	ix := nameIndex{shift: uint8(64 - b), places: make([]uint16, 1<<b)}
+	ix := nameIndex{shift: 64 - b, places: make([]uint16, 1<<b)}
+	n := uint16(0)
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
+		n++
 		place := ix.place(name+`":"       `, 0, len(name))
 		ix.names = append(ix.names, wantedName{name, wanted[name]})
-		ix.places[place] = uint16(len(ix.names))
+		ix.places[place] = n
 	}
 	return ix
 }
@@ -52,7 +54,7 @@ func (ix *nameIndex) place(s string, i, n int) uint {
 	m := min(n, 8)
 	keep := ^uint64(0) >> (64 - 8*m)
 	first, last := load(s, i)&keep, load(s, i+n-m)&keep
-	hash := (first + bits.RotateLeft64(last, 21) + uint64(n)) * 0x9e3779b97f4a7c15
+	hash := (first + bits.RotateLeft64(last, 21)) * 0x9e3779b97f4a7c15
 	mask := uint(len(ix.places) - 1)
 	for h := uint(hash >> ix.shift); ; h++ {
 		p := ix.places[h&mask]

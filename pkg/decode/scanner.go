@@ -100,7 +100,7 @@ func (d *scan) object(i int, l Level, depth int) int {
 			return failed
 		}
 		var e entry
-		wanted := false
+		var wanted bool
 		switch {
 		case escaped:
 			e, wanted = lookup(l, d.unescape(name, end))
