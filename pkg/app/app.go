@@ -63,17 +63,32 @@ func (r *Rules) Only(ids []string) *Rules {
 
 // NewPipeline returns the path from records to alerts under the rules. tenant is the one of records that name none, or
 // "". now stamps what is set aside; no rule sees it.
-func NewPipeline(r *Rules, s store.Store, tenant string, now func() time.Time) (*pipeline.Pipeline, error) {
+func NewPipeline(r *Rules, d decode.Decoder, s store.Store, tenant string, now func() time.Time) (*pipeline.Pipeline, error) {
 	engine, err := rule.NewEngine(r.Rules)
 	if err != nil {
 		return nil, fmt.Errorf("load the rules: %w", err)
 	}
-	return pipeline.New(normalize.New(decode.Reference{}, tenant), engine, s, now), nil
+	return pipeline.New(normalize.New(d, tenant), engine, s, now), nil
+}
+
+// SettingDecoder names the environment variable that chooses the decoder of records.
+const SettingDecoder = "ASSAY_DECODER"
+
+// Decoder returns the decoder that SettingDecoder names: "scanner", which "" means too, or "reference", which is slower and
+// stands on another parser: the way out should the scanner ever be found to read a record wrongly.
+func Decoder(setting string) (decode.Decoder, error) {
+	switch setting {
+	case "", "scanner":
+		return decode.Scanner{}, nil
+	case "reference":
+		return decode.Reference{}, nil
+	}
+	return nil, fmt.Errorf("%s is %q, but is to be scanner or reference", SettingDecoder, setting)
 }
 
 // NewCaseRunner returns what runs case files against the built-in rules. Each case brings its own configuration.
 func NewCaseRunner() *casefile.Runner {
-	return &casefile.Runner{Decoder: decode.Reference{}, Rules: func(ref *reference.Data) ([]*rule.Rule, error) {
+	return &casefile.Runner{Decoder: decode.Scanner{}, Rules: func(ref *reference.Data) ([]*rule.Rule, error) {
 		return rules.Catalogue(ref, nil)
 	}}
 }

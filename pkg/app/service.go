@@ -66,11 +66,15 @@ func NewService(ctx context.Context, getenv func(string) string, version string,
 	if err != nil {
 		return nil, err
 	}
+	decoder, err := Decoder(getenv(SettingDecoder))
+	if err != nil {
+		return nil, err
+	}
 	backend, err := openBackend(ctx, getenv(SettingStore))
 	if err != nil {
 		return nil, err
 	}
-	p, err := NewPipeline(rules, backend, "", now)
+	p, err := NewPipeline(rules, decoder, backend, "", now)
 	if err != nil {
 		return nil, errors.Join(err, backend.Close())
 	}

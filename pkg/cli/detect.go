@@ -83,12 +83,16 @@ func (d *detection) run(ctx context.Context, paths []string) (err error) {
 	if tenant == "" {
 		tenant = c.Tenant()
 	}
+	decoder, err := app.Decoder(d.sys.Getenv(app.SettingDecoder))
+	if err != nil {
+		return err
+	}
 	s, err := d.openStore(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	p, err := app.NewPipeline(rules, s, tenant, d.sys.Now)
+	p, err := app.NewPipeline(rules, decoder, s, tenant, d.sys.Now)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/assay-sec/assay/pkg/app"
+	"github.com/assay-sec/assay/pkg/decode"
 	"github.com/assay-sec/assay/pkg/config"
 	"github.com/assay-sec/assay/pkg/envelope"
 	"github.com/assay-sec/assay/pkg/pipeline"
@@ -42,7 +43,7 @@ func detect(t *testing.T, c *config.Config, folders ...string) *pipeline.Report 
 			t.Error(err)
 		}
 	})
-	p, err := app.NewPipeline(rules, store, c.Tenant(), func() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) })
+	p, err := app.NewPipeline(rules, decode.Scanner{}, store, c.Tenant(), func() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) })
 	if err != nil {
 		t.Fatal(err)
 	}
