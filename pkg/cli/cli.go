@@ -28,7 +28,7 @@ func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 // Main runs the command line and returns the exit code.
 func Main(ctx context.Context, sys System, args []string) int {
-	root := newRoot(&sys)
+	root := newRoot(&sys) //nolint:contextcheck // cobra hands each command the context of ExecuteContext
 	root.SetArgs(args)
 	root.SetIn(sys.In)
 	root.SetOut(sys.Out)

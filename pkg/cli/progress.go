@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"time"
 )
@@ -35,10 +36,10 @@ func watch(sys *System, m meter) (stop func()) {
 		for {
 			select {
 			case <-quit:
-				fmt.Fprint(sys.Err, p.clear())
+				_, _ = io.WriteString(sys.Err, p.clear()) // nobody misses a line that is lost
 				return
 			case <-tick.C:
-				fmt.Fprint(sys.Err, p.line(sys.Now(), m))
+				_, _ = io.WriteString(sys.Err, p.line(sys.Now(), m))
 			}
 		}
 	}()

@@ -202,14 +202,16 @@ func FuzzParse(f *testing.F) {
 
 func TestHubs(t *testing.T) {
 	const tenant = "8F1D6C3A-52E7-4B90-9C0E-6A4D17F2B385"
-	c, err := Parse("assay.yaml", []byte("hubs:\n  signins:\n    tenants: ["+tenant+"]\n"))
+	c, err := Parse("assay.yaml", []byte("hubs:\n  entra:\n    tenants: ["+tenant+"]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := c.Hubs["signins"]; len(got) != 1 || got[0] != strings.ToLower(tenant) {
+	if got := c.Hubs["entra"]; len(got) != 1 || got[0] != strings.ToLower(tenant) {
 		t.Errorf("hubs %v", c.Hubs)
 	}
-	for _, text := range []string{"hubs:\n  signins: {}\n", "hubs:\n  signins: {tenants: [x]}\n", "hubs: [signins]\n"} {
+	for _, text := range []string{
+		"hubs:\n  entra: {}\n", "hubs:\n  entra: {tenants: [x]}\n", "hubs:\n  entra: {tenants: []}\n", "hubs: [entra]\n",
+	} {
 		if _, err := Parse("assay.yaml", []byte(text)); err == nil {
 			t.Errorf("%q was taken", text)
 		}

@@ -7,6 +7,9 @@ func (c *Config) hubs(v value) {
 		var tenants []string
 		val.keys(map[string]func(value){"tenants": each(&tenants, value.guid)})
 		val.require("tenants")
+		if tenants != nil && len(tenants) == 0 {
+			val.fail("names no tenant: delete the hub if it may bring records of all")
+		}
 		if len(tenants) > 0 {
 			c.Hubs[key.node.Value] = tenants
 		}

@@ -163,11 +163,11 @@ func (v value) is(kind yaml.Kind, what string) bool {
 		v.fail("aliases (*%s) are not supported: what all tenants share belongs under defaults", bound(v.node.Value))
 	case v.node.Kind == kind && v.node.Style&yaml.TaggedStyle != 0:
 		v.fail("tags (%s) are not supported", bound(v.node.Tag))
-	case v.node.Kind == kind && !(kind == yaml.ScalarNode && v.null()):
-		return true
 	case v.null() && kind != yaml.ScalarNode:
 	case v.null():
 		v.fail("has no value: %s is wanted", what)
+	case v.node.Kind == kind:
+		return true
 	default:
 		v.fail("is %s: %s is wanted", kindName(v.node), what)
 	}
@@ -180,10 +180,9 @@ func kindName(n *yaml.Node) string {
 		return "a mapping"
 	case yaml.SequenceNode:
 		return "a list"
-	case yaml.ScalarNode:
+	default:
 		return strconv.Quote(bound(n.Value))
 	}
-	return "nothing"
 }
 
 // entries calls f for each key and value of a mapping. A key that stands twice is a mistake, and so is one that is not a
@@ -299,7 +298,7 @@ func parsed[T any](v value, what string, f func(string) (T, error)) (T, bool) {
 var errPlain = errors.New("")
 
 func reason(err error) string {
-	if err == errPlain {
+	if errors.Is(err, errPlain) {
 		return ""
 	}
 	return ": " + err.Error()
