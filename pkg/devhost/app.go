@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -142,7 +141,7 @@ func (a *app) readSettings(extra map[string]string) error {
 		maps.Copy(a.settings, extra)
 		return nil
 	}
-	if root.flag("IsEncrypted", false) {
+	if root.flag("IsEncrypted") {
 		root.problem("IsEncrypted", "encrypted settings are not supported by the local host")
 	}
 	values := root.child("Values")
@@ -197,7 +196,7 @@ func (a *app) readHost() error {
 	web := ext.child("http")
 	a.prefix = strings.Trim(web.text("routePrefix", "api"), "/")
 	web.ignore("maxOutstandingRequests", "maxConcurrentRequests", "hsts", "customHeaders")
-	if web.flag("dynamicThrottlesEnabled", false) {
+	if web.flag("dynamicThrottlesEnabled") {
 		web.problem("dynamicThrottlesEnabled", "throttling is not supported by the local host")
 	}
 	web.rest()
@@ -279,7 +278,7 @@ func (a *app) readHandler(o *object) {
 	}
 	description.ignore("useStdErrorStreamForErrorsOnly")
 	description.rest()
-	forward, proxy := o.flag("enableForwardingHttpRequest", false), o.flag("enableProxyingHttpRequest", false)
+	forward, proxy := o.flag("enableForwardingHttpRequest"), o.flag("enableProxyingHttpRequest")
 	a.forward = forward || proxy
 	a.port = o.number("port", 0, 0)
 	o.ignore("http", "initializationTimeout")
@@ -387,7 +386,7 @@ func (a *app) readFunction(name, path string) (*function, error) {
 			root.problem("retry", "has an effect only on event hub, Cosmos DB and timer triggers")
 		}
 	}
-	disabled := root.flag("disabled", false)
+	disabled := root.flag("disabled")
 	root.ignore("$schema")
 	root.rest()
 	if v, ok := a.setting("AzureWebJobs." + name + ".Disabled"); ok {
@@ -415,7 +414,7 @@ func (a *app) readTrigger(f *function, kind string, b *object) {
 			container: a.resolvedRequired(b, "containerName"),
 			lease: a.resolved(b, "leaseContainerName", "leases") + "/" +
 				a.resolved(b, "leaseContainerPrefix", ""),
-			fromBeginning: b.flag("startFromBeginning", false),
+			fromBeginning: b.flag("startFromBeginning"),
 			poll:          time.Duration(b.number("feedPollDelay", 5000, 1)) * time.Millisecond,
 			most:          b.number("maxItemsPerInvocation", 100, 1),
 		}
@@ -434,7 +433,7 @@ func (a *app) readTrigger(f *function, kind string, b *object) {
 		b.required("connection")
 	case "timerTrigger":
 		text := a.resolvedRequired(b, "schedule")
-		f.timer = &timerTrigger{text: text, runOnStartup: b.flag("runOnStartup", false)}
+		f.timer = &timerTrigger{text: text, runOnStartup: b.flag("runOnStartup")}
 		if text != "" {
 			var err error
 			if f.timer.schedule, err = parseSchedule(text); err != nil {
@@ -505,9 +504,6 @@ func (a *app) check() error {
 			File: hostFile,
 			Text: "no direct sub-folder has a function.json; the host would not start the handler",
 		})
-	}
-	if runtime.GOOS == "windows" && a.executable != "" && filepath.Ext(a.executable) == "" {
-		a.executable += ".exe"
 	}
 	return errors.Join(errs...)
 }

@@ -125,9 +125,7 @@ func (o *object) oneOf(name, fallback string, allowed ...string) string {
 	return s
 }
 
-func (o *object) flag(name string, fallback bool) bool {
-	return get(o, name, "true or false", fallback)
-}
+func (o *object) flag(name string) bool { return get(o, name, "true or false", false) }
 
 func (o *object) number(name string, fallback, least int) int {
 	f := get(o, name, "a number", float64(fallback))

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -31,9 +32,10 @@ func (h *Host) serveFront(ctx context.Context) error {
 	mux.HandleFunc("GET /{$}", h.getIndex)
 	srv := &http.Server{
 		ReadHeaderTimeout: headerTimeout,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if f := h.webFunction(r); f != nil {
-				h.forward(ctx, w, r, f)
+				h.forward(w, r, f)
 				return
 			}
 			mux.ServeHTTP(w, r)
@@ -46,17 +48,17 @@ func (h *Host) serveFront(ctx context.Context) error {
 		return fmt.Errorf("serve HTTP: %w", err)
 	case <-ctx.Done():
 		_ = srv.Close()
-		<-served
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve HTTP: %w", err)
+		}
 		return nil
 	}
 }
 
 // forward sends a request to the handler as it came, with the host's two headers, and the answer back. A body without a
 // length does not arrive (azure-functions-host#6444).
-func (h *Host) forward(stop context.Context, w http.ResponseWriter, r *http.Request, f *function) {
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	defer context.AfterFunc(stop, cancel)()
+func (h *Host) forward(w http.ResponseWriter, r *http.Request, f *function) {
+	ctx := r.Context()
 	id := newGUID()
 	about := Invocation{Function: f.name, ID: id, Events: 1}
 	h.observe(about)
@@ -71,6 +73,7 @@ func (h *Host) forward(stop context.Context, w http.ResponseWriter, r *http.Requ
 		if r.ContentLength > 0 {
 			body = r.Body
 		}
+		//nolint:gosec // to pass the caller's path on, to our own child, is what forwarding means
 		req, err := http.NewRequestWithContext(ctx, r.Method, h.worker.url(r.URL.RequestURI()), body)
 		if err != nil {
 			return err
@@ -82,7 +85,7 @@ func (h *Host) forward(stop context.Context, w http.ResponseWriter, r *http.Requ
 		stamp(req.Header, id)
 		req.Host = r.Host
 		req.ContentLength = max(r.ContentLength, 0)
-		if resp, err = h.worker.client.Do(req); err != nil {
+		if resp, err = h.worker.client.Do(req); err != nil { //nolint:gosec // as above
 			return fmt.Errorf("call the handler: %w", err)
 		}
 		defer func() { _ = resp.Body.Close() }()
@@ -221,5 +224,5 @@ func (h *Host) getIndex(w http.ResponseWriter, _ *http.Request) {
 func answer(w http.ResponseWriter, status int, format string, args ...any) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = fmt.Fprintf(w, format+"\n", args...)
+	_, _ = fmt.Fprintf(w, format+"\n", args...) //nolint:gosec // plain text
 }

@@ -631,7 +631,7 @@ func TestForwardedHTTP(t *testing.T) {
 	}
 	answered := request("PATCH", "/api/alerts/a%2Fb?code=k", strings.NewReader(`{"status":"closed"}`))
 	c := b.next()
-	if c.Method != "PATCH" || c.URL != "/api/alerts/a%2Fb?code=k" || c.Body != `{"status":"closed"}` || c.Length != 19 ||
+	if c.Method != http.MethodPatch || c.URL != "/api/alerts/a%2Fb?code=k" || c.Body != `{"status":"closed"}` || c.Length != 19 ||
 		c.Header.Get("X-Ms-Client-Principal") != "forged" || len(c.ID) != 36 {
 		t.Errorf("forwarded: %+v", c.seen)
 	}

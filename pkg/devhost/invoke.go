@@ -111,10 +111,14 @@ func (h *Host) limited(ctx context.Context, do func(context.Context) error) erro
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	done := make(chan error, 1)
-	go func() { done <- do(ctx) }()
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err = do(ctx)
+	}()
 	select {
-	case err := <-done:
+	case <-done:
 		return err
 	case <-h.clock.After(h.app.timeout):
 		cancel(ErrTimeout)

@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// over reports whether the host is to stop.
+func over(ctx context.Context) bool { return ctx.Err() != nil }
+
 // sourcePause is the time between tries to read from a source that fails.
 const sourcePause = 5 * time.Second
 
@@ -24,7 +27,7 @@ func (h *Host) listenHub(ctx context.Context, f *function, partition string) err
 	h.progress.set(key, after)
 	for batches := 1; ; batches++ {
 		events, err := h.readBatch(ctx, log, partition, after)
-		if ctx.Err() != nil {
+		if over(ctx) {
 			return nil
 		}
 		if err != nil {
@@ -49,7 +52,7 @@ func (h *Host) listenHub(ctx context.Context, f *function, partition string) err
 			_ = h.execute(ctx, f, about, func(state *attempt) ([]byte, error) { // a failure has been logged
 				return h.hubBody(f, partition, part, state)
 			})
-			if ctx.Err() != nil {
+			if over(ctx) {
 				return nil // cancelled: no checkpoint
 			}
 		}
@@ -111,7 +114,7 @@ func (h *Host) pause(ctx context.Context, f *function, err error) {
 
 // save moves a checkpoint. As in Azure, one that cannot be saved means only that events come again after a restart.
 func (h *Host) save(ctx context.Context, f *function, key, value string) {
-	if err := h.checkpoints.Save(ctx, key, value); err != nil && ctx.Err() == nil {
+	if err := h.checkpoints.Save(ctx, key, value); err != nil && !over(ctx) {
 		h.log.ErrorContext(ctx, "the checkpoint is not saved", "function", f.name, "checkpoint", key, "error", err)
 	}
 }
@@ -151,10 +154,10 @@ func (h *Host) listenFeed(ctx context.Context, f *function) error {
 	if err != nil {
 		return fmt.Errorf("function %s: find the place in the feed: %w", f.name, err)
 	}
-	for ctx.Err() == nil {
+	for !over(ctx) {
 		docs, next, err := feed.Changes(ctx, after, f.feed.most)
 		if err != nil {
-			if ctx.Err() == nil {
+			if !over(ctx) {
 				h.pause(ctx, f, fmt.Errorf("read the feed: %w", err))
 			}
 			continue
@@ -172,7 +175,7 @@ func (h *Host) listenFeed(ctx context.Context, f *function) error {
 			m.system(f.name, h.clock.Now())
 			return m.body(f.param, appendQuoted(nil, appendQuoted(nil, list)), state), nil
 		})
-		if ctx.Err() != nil {
+		if over(ctx) {
 			return nil
 		}
 		after = next
@@ -187,7 +190,7 @@ func (h *Host) listenTimer(ctx context.Context, f *function) error {
 	if f.timer.runOnStartup {
 		last = h.runTimer(ctx, f, last)
 	}
-	for ctx.Err() == nil {
+	for !over(ctx) {
 		now := h.clock.Now()
 		due := f.timer.schedule.next(now)
 		if due.IsZero() {
@@ -249,7 +252,7 @@ func (h *Host) listenQueue(ctx context.Context, f *function) error {
 }
 
 func (h *Host) nextMessage(ctx context.Context, queue string) (*message, bool) {
-	for ctx.Err() == nil {
+	for !over(ctx) {
 		now := h.clock.Now()
 		m, next, changed := h.queues.take(queue, now)
 		if m != nil {
@@ -282,7 +285,7 @@ func (h *Host) runMessage(ctx context.Context, f *function, msg *message) {
 			continue
 		case err := <-done:
 			switch {
-			case ctx.Err() != nil: // the message stays taken until its time is over
+			case over(ctx): // the message stays taken until its time is over
 			case err == nil:
 				h.queues.remove(f.queue.queue, msg)
 			case msg.dequeued >= h.app.queues.maxDequeue:

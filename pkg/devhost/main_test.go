@@ -78,7 +78,7 @@ func handler(oracle string) error {
 	if err != nil {
 		return err
 	}
-	return http.Serve(ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { //nolint:gosec // a test
+	return http.Serve(ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/" {
 			return
 		}
@@ -116,7 +116,7 @@ func handler(oracle string) error {
 			_, _ = fmt.Sscan(rest, &code)
 			os.Exit(code)
 		case "print":
-			fmt.Println(rest)                     //nolint:forbidigo // this is a handler
+			fmt.Println(rest)
 			fmt.Fprintln(os.Stderr, "bad:", rest) // in the host's log
 			_, _ = io.WriteString(w, "{}")
 		}
@@ -259,7 +259,9 @@ func run(t *testing.T, root string, o Options) *bench {
 	go func() { b.ended <- b.host.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		<-b.ended
+		if err := <-b.ended; err != nil {
+			t.Errorf("the host has ended with %v", err)
+		}
 		oracle.CloseClientConnections()
 		oracle.Close()
 		if t.Failed() {

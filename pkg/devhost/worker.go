@@ -175,7 +175,7 @@ func (w *worker) once(ctx context.Context) (code int, err error) {
 	errLines := &lineWriter{line: w.stderr}
 	cmd.Stdout, cmd.Stderr = lines, errLines
 
-	started, ended := make(chan error, 1), make(chan error, 1)
+	started, ended := make(chan error, 1), make(chan struct{})
 	go func() {
 		// The child dies with the thread that made it, where the system can do that: keep the thread.
 		runtime.LockOSThread()
@@ -183,7 +183,8 @@ func (w *worker) once(ctx context.Context) (code int, err error) {
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			ended <- cmd.Wait()
+			_ = cmd.Wait() // the exit code tells
+			close(ended)
 		}
 	}()
 	if err := <-started; err != nil {
