@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/assay-sec/assay/pkg/app"
-	"github.com/assay-sec/assay/pkg/decode"
 	"github.com/assay-sec/assay/pkg/config"
+	"github.com/assay-sec/assay/pkg/decode"
 	"github.com/assay-sec/assay/pkg/envelope"
 	"github.com/assay-sec/assay/pkg/pipeline"
 	"github.com/assay-sec/assay/pkg/rule"
