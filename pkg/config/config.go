@@ -3,7 +3,8 @@
 //
 // It is strict. A key that it does not know is a mistake and not a no-op, because a misspelt allowlist is a silent hole; and
 // all mistakes are told at once, each with file, line, column and field. A document with a mistake changes
-// nothing. The package reads text and gives values; what the values do is the business of packages reference and rules.
+// nothing. example.yaml holds every key. The package reads text and gives values; what the values do is the business of
+// packages reference and rules.
 package config
 
 import (
