@@ -62,6 +62,7 @@ type Server struct {
 	build    func(ctx context.Context) (*Routes, error)
 	deadline time.Duration
 	budget   *budget
+	blocks   blocks
 	log      *slog.Logger
 
 	ready  chan struct{} // closed when routes is set
@@ -259,7 +260,7 @@ func (s *Server) serveInvocation(ctx context.Context, w http.ResponseWriter, r *
 		fail(ctx, http.StatusInternalServerError, fmt.Errorf("wait for memory: %w", err))
 		return
 	}
-	body, err := readBody(ctx, r, grant)
+	body, err := s.blocks.readBody(ctx, r, grant)
 	if err != nil {
 		grant.release()
 		fail(ctx, http.StatusInternalServerError, err)
