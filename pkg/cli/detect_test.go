@@ -77,6 +77,20 @@ func TestClosedAlertsDoNotStand(t *testing.T) {
 	}
 }
 
+// The hint below the table is a command line that works as it stands.
+func TestTheHintWorks(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a.db")
+	_, out, _ := run(t, forged, "detect", "--store", path)
+	_, hint, ok := strings.Cut(out, "\nnext: assay ")
+	if !ok {
+		t.Fatalf("no hint in\n%s", out)
+	}
+	if code, page, errs := run(t, "", strings.Fields(hint)...); code != exitOK || !strings.Contains(page, "record      -:1") {
+		t.Errorf("%s: exit code %d\n%s%s", hint, code, page, errs)
+	}
+}
+
 // Every form of output tells of the same alerts.
 func TestFormsAgree(t *testing.T) {
 	t.Parallel()
