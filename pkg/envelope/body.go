@@ -18,15 +18,18 @@ type Messages struct {
 	limit  int
 	levels int // of strings in strings
 
-	raw  string // the inside of a JSON string with the messages, its escapes not undone
-	at   int
-	next state
+	quoted layered // where the messages stand, in strings
+	at     int
+	next   state
 
 	text splitter // the message at hand
 	buf  []byte
+
+	packed   bytes.Reader
+	inflated *inflated // nil: there was nothing compressed yet
 }
 
-// state says what comes next in Messages.raw.
+// state says what comes next in Messages.quoted.
 type state uint8
 
 const (
@@ -54,34 +57,34 @@ const (
 func Body(body string, o Origin) *Messages {
 	m := &Messages{origin: o, limit: MaxRecord}
 	body = strings.TrimRight(trimBlank(body), " \t\r\n")
-	if len(body) > 1 && body[0] == '"' && body[len(body)-1] == '"' {
-		if m.open(body[1:len(body)-1]) != '[' {
-			m.number, m.origin.Message = false, 1
-		}
-		return m
+	array := strings.HasPrefix(body, "[")
+	switch {
+	case len(body) > 1 && body[0] == '"' && body[len(body)-1] == '"':
+		array = m.open(layered{body[1 : len(body)-1], 2}) == '['
+	case array && strings.HasPrefix(trimBlank(body[1:]), `"`):
+		m.open(layered{body, 1})
+	default:
+		m.hold(body)
+		m.text.numbered = array
 	}
-	if m.number = strings.HasPrefix(body, "["); !m.number {
-		m.origin.Message = 1
+	if m.number = array; !array {
+		m.origin.Message, m.text.origin.Message = 1, 1
 	}
-	m.hold(body)
-	m.text.numbered = m.number
 	return m
 }
 
-// open starts to read the inside of a JSON string and returns the first character of what it holds.
-func (m *Messages) open(raw string) rune {
-	m.raw, m.at, m.next = raw, 0, atText
+// open starts to read text that lies in strings and returns its first character.
+func (m *Messages) open(quoted layered) rune {
+	m.quoted, m.next = quoted, atText
 	m.number = m.origin.Message == 0
 	m.hold("")
-	first := m.skipBlank()
+	first, at, size := quoted.skipBlank(0)
 	switch first {
 	case '"':
-		m.at += m.size(m.at)
-		m.next = atString
+		m.at, m.next = at+size, atString
 	case '[':
-		m.at += m.size(m.at)
-		if m.skipBlank() == '"' {
-			m.next = atElement
+		if second, _, _ := quoted.skipBlank(at + size); second == '"' {
+			m.at, m.next = at+size, atElement
 		}
 	}
 	return first
@@ -109,53 +112,50 @@ func (m *Messages) message() *Broken {
 	switch m.next {
 	case atText:
 		m.next = atEnd
-		text, ok := m.unquote(m.raw)
+		text, ok := m.rest(0)
 		if !ok {
-			return m.broken(reasonSyntax, badEscape, m.raw)
+			return m.broken(reasonSyntax, badEscape, m.quoted.raw)
 		}
 		bad := m.use(text)
 		m.text.numbered = m.number && strings.HasPrefix(trimBlank(text), "[")
 		return bad
 	case atString:
 		bad := m.string()
-		if m.next = atEnd; m.skipBlank() != 0 {
-			m.next = atDebris
-		}
+		m.finish()
 		return bad
 	case atElement:
 		return m.element()
 	default:
 		m.next = atEnd
-		return m.broken(reasonSyntax, "the messages are no JSON array", m.raw[m.at:])
+		return m.broken(reasonSyntax, "the messages are no JSON array", m.quoted.raw[m.at:])
 	}
 }
 
 // element reads an element of the array of messages.
 func (m *Messages) element() *Broken {
-	if m.skipBlank() != '"' {
+	c, at, size := m.quoted.skipBlank(m.at)
+	if c != '"' {
 		// Not all messages are strings. Read what is left as JSON.
 		m.next = atEnd
-		text, ok := m.unquote(m.raw[m.at:])
+		text, ok := m.rest(at)
 		if !ok {
-			return m.broken(reasonSyntax, badEscape, m.raw[m.at:])
+			return m.broken(reasonSyntax, badEscape, m.quoted.raw[at:])
 		}
 		m.hold(text)
 		m.text.frames = append(m.text.frames, frame{})
 		m.text.numbered = m.number
 		return nil
 	}
-	if m.at += m.size(m.at); m.number {
+	if m.at = at + size; m.number {
 		m.origin.Message++
 	}
 	bad := m.string()
-	switch m.skipBlank() {
+	switch c, at, size = m.quoted.skipBlank(m.at); c {
 	case ',':
-		m.at += m.size(m.at)
+		m.at = at + size
 	case ']':
-		m.at += m.size(m.at)
-		if m.next = atEnd; m.skipBlank() != 0 {
-			m.next = atDebris
-		}
+		m.at = at + size
+		m.finish()
 	case 0:
 		if m.next = atEnd; bad == nil {
 			m.next = atDebris
@@ -166,22 +166,48 @@ func (m *Messages) element() *Broken {
 	return bad
 }
 
+// finish is called behind the last message, where nothing should follow.
+func (m *Messages) finish() {
+	if c, _, _ := m.quoted.skipBlank(m.at); c == 0 {
+		m.next = atEnd
+	} else {
+		m.next = atDebris
+	}
+}
+
+// rest returns the text from a place on, without the outer layer of two.
+func (m *Messages) rest(at int) (string, bool) {
+	raw := m.quoted.raw[at:]
+	if m.quoted.layers == 1 {
+		return raw, true
+	}
+	if len(m.buf) < len(raw)+16 {
+		m.buf = make([]byte, len(raw)+16)
+	}
+	_, n, _, closed, ok := layered{raw, 1}.undo(m.buf, 0)
+	return string(m.buf[:n]), ok && !closed
+}
+
 // string reads the message behind the opening quote at m.at.
 func (m *Messages) string() *Broken {
-	start := m.at
-	if rest := m.raw[start:]; rest != "" && isBase64(rest[:1]) {
+	raw := m.quoted.raw[m.at:]
+	if raw != "" && isBase64(raw[:1]) {
 		// The usual case of binary mode: a string without escapes.
-		if n := strings.IndexByte(rest, '\\'); n >= 0 && n+1 < len(rest) && rest[n+1] == '"' && m.decode(rest[:n]) {
-			m.at += n + 2
-			return m.useBytes(rest[:n])
+		quote := `\"`[2-m.quoted.layers:]
+		if n := strings.IndexByte(raw, quote[0]); n >= 0 && strings.HasPrefix(raw[n:], quote) && m.decode(raw[:n]) {
+			m.at += n + len(quote)
+			return m.useBytes(raw[:n])
 		}
 	}
-	n, verdict := m.undo()
-	switch verdict {
-	case cut:
-		return m.broken(reasonSyntax, "the payload ends inside a message", m.raw[start:])
-	case brokenString:
-		return m.broken(reasonSyntax, badEscape, m.raw[start:m.at])
+	var n int
+	var closed, ok bool
+	m.buf, n, m.at, closed, ok = m.quoted.undo(m.buf[:cap(m.buf)], m.at)
+	switch {
+	case !closed:
+		m.at = len(m.quoted.raw)
+		return m.broken(reasonSyntax, "the payload ends inside a message", raw)
+	case !ok:
+		return m.broken(reasonSyntax, badEscape, raw[:len(raw)-len(m.quoted.raw)+m.at])
 	}
 	return m.use(string(m.buf[:n]))
 }
@@ -217,13 +243,18 @@ func (m *Messages) decode(s string) bool {
 // useBytes makes what is in buf the message at hand. It was decoded from encoded.
 func (m *Messages) useBytes(encoded string) *Broken {
 	if bytes.HasPrefix(m.buf, []byte(gzipMagic)) {
-		packed := bytes.Clone(m.buf)
-		text, err := inflate(bytes.NewReader(packed), nil)
+		m.packed.Reset(m.buf)
+		var err error
+		if m.inflated == nil || m.inflated.gz == nil {
+			m.inflated, err = inflate(&m.packed, nil)
+		} else {
+			err = m.inflated.reset(&m.packed)
+		}
 		if bad := (*Broken)(nil); errors.As(err, &bad) {
 			return m.broken(bad.Reason, bad.Detail, encoded)
 		}
 		m.hold("")
-		m.text.window = newWindow(text, lookAhead)
+		m.text.window = newWindow(m.inflated, lookAhead)
 		return nil
 	}
 	text := string(m.buf)
@@ -244,6 +275,7 @@ func (m *Messages) hold(s string) {
 	}
 	*t = splitter{
 		origin: m.origin, limit: m.limit, frames: frames, message: true, seen: seen, levels: m.levels + 1,
+		inside: t.inside,
 	}
 	t.window.hold(s, m.origin.Line)
 }

@@ -121,7 +121,7 @@ func TestForms(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, f := range forms {
 		t.Run(f.name, func(t *testing.T) {
-			for i := range 50 {
+			for i := range 12 {
 				quote := plainQuote
 				if i > 0 {
 					quote = wildQuote(r)

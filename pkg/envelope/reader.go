@@ -13,7 +13,6 @@ const (
 	reasonSyntax  = "invalid-json"
 	reasonSize    = "record-too-large"
 	reasonGzip    = "invalid-gzip"
-	reasonBase64  = "invalid-base64"
 	reasonCSV     = "invalid-csv"
 	reasonUnknown = "unrecognised-format"
 )
@@ -177,11 +176,14 @@ type inflated struct {
 	src *source // nil: memory
 }
 
-func inflate(r io.Reader, src *source) (io.Reader, error) {
+func inflate(r io.Reader, src *source) (*inflated, error) {
 	gz, err := gzip.NewReader(r)
 	f := &inflated{gz, src}
 	return f, f.explain(err)
 }
+
+// reset starts over with other compressed data.
+func (f *inflated) reset(r io.Reader) error { return f.explain(f.gz.Reset(r)) }
 
 func (f *inflated) Read(p []byte) (int, error) {
 	n, err := f.gz.Read(p)

@@ -74,7 +74,9 @@ func (s *splitter) resume(from int, known []signature, indent int) {
 			sig, ok := readSignature(s.text[i:])
 			switch before, first := s.before(i); {
 			case first && before == indent:
-				if len(s.frames) > 0 && (s.lines || s.outer.first != "" && sig.first == s.outer.first) {
+				if len(s.frames) == 0 {
+					s.lines = indent == 0 // as far as one can tell
+				} else if s.lines || s.outer.first != "" && sig.first == s.outer.first {
 					s.frames = s.frames[:0] // the next batch
 				}
 			case ok && s.separated(i) && matches(sig, known):
@@ -175,4 +177,9 @@ func readName(text string) (name, rest string, ok bool) {
 	return name, rest[1:], true
 }
 
-func trimBlank(s string) string { return strings.TrimLeft(s, " \t\r\n") }
+func trimBlank(s string) string {
+	for s != "" && blank(s[0]) {
+		s = s[1:]
+	}
+	return s
+}

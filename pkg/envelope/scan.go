@@ -1,6 +1,8 @@
 package envelope
 
-import "strings"
+import (
+	"strings"
+)
 
 // value is how far a JSON value has been scanned. Scanning can stop at any byte and go on with more text.
 type value struct {
@@ -58,29 +60,16 @@ func (v verdict) String() string {
 	return "no trouble"
 }
 
-func (v *value) inObject() bool { return v.depth > 0 && v.depth <= 64 && v.kinds>>(v.depth-1)&1 == 1 }
+// object reports whether the bracket at a depth is {. Those that are only counted are not.
+func object(kinds uint64, depth int) bool { return depth <= 64 && kinds>>(depth-1)&1 == 1 }
 
-// mismatched reports whether a closing bracket is not of the kind that was opened.
-func (v *value) mismatched(closing byte) bool {
-	return v.depth <= 64 && (v.kinds>>(v.depth-1)&1 == 1) != (closing == '}')
-}
-
-func (v *value) open(object bool) {
-	if v.depth++; v.depth <= 64 {
-		bit := uint64(1) << (v.depth - 1)
-		if v.kinds &^= bit; object {
-			v.kinds |= bit
-		}
-	}
-}
-
-// scan goes on to the end of v, which begins with a bracket, a quote, or as a number or literal does. It checks as much of the grammar as tells a record with a torn string or bracket from
-// the records behind it, and no more.
+// scan goes on to the end of v, which begins with a bracket, a quote, or as a number or literal does. It checks as much
+// of the grammar as tells a record with a torn string or bracket from the records behind it, and no more.
 func (s *splitter) scan(v *value) verdict {
 	text := s.text
-	i := s.pos + v.at
+	i, depth, kinds, prev := s.pos+v.at, v.depth, v.kinds, v.prev
 	end := func(at int, d verdict) verdict {
-		v.at = at - s.pos
+		v.at, v.depth, v.kinds, v.prev = at-s.pos, depth, kinds, prev
 		return d
 	}
 	if v.quoted {
@@ -88,67 +77,86 @@ func (s *splitter) scan(v *value) verdict {
 		if d != whole {
 			return end(n, d)
 		}
-		v.quoted, v.prev = false, closed
-		if i = n; v.depth == 0 {
+		v.quoted, prev = false, closed
+		if i = n; depth == 0 {
 			return end(i, whole)
 		}
 	}
+	lf := s.lineEnd(i)
 	for i < len(text) {
 		switch c := text[i]; c {
 		case '"':
-			if v.prev >= scalar {
-				return end(i, brokenValue)
-			}
-			n, d := s.stringEnd(i, i+1)
-			name := v.depth == 1 && v.prev != colon && v.inObject()
-			switch {
-			case d == cut && name && len(text)-i <= longestName:
-				return end(i, cut) // read the name in one piece
-			case d == cut:
-				v.quoted = true
-				if name {
-					v.name(text[i+1 : i+2])
+			for next := true; next; {
+				if prev >= scalar {
+					return end(i, brokenValue)
 				}
-				return end(n, cut)
-			case d != whole:
-				return end(n, d)
-			}
-			if name {
-				v.name(text[i+1 : n-1])
-			}
-			v.prev = closed
-			if i = n; v.depth == 0 {
-				return end(i, whole)
+				n := i + 2 + strings.IndexByte(text[i+1:], '"')
+				if n < i+2 || text[n-2] == '\\' || lf < n {
+					var d verdict
+					if n, d = s.stringEnd(i, i+1); d == cut {
+						if depth != 1 || prev == colon || !object(kinds, 1) {
+							v.quoted = true
+							return end(n, cut)
+						}
+						if len(text)-i > longestName {
+							v.quoted = true
+							v.name(text[i+1 : i+2])
+							return end(n, cut)
+						}
+						return end(i, cut) // read the name in one piece
+					} else if d != whole {
+						return end(n, d)
+					}
+					lf = s.lineEnd(n)
+				}
+				if depth == 1 && prev != colon && object(kinds, 1) {
+					v.name(text[i+1 : n-1])
+				}
+				prev = closed
+				if i = n; depth == 0 {
+					return end(i, whole)
+				}
+				// Mostly another string comes next.
+				if next = i+1 < len(text) && text[i+1] == '"' && (text[i] == ':' || text[i] == ','); next {
+					if prev = comma; text[i] == ':' {
+						prev = colon
+					}
+					i++
+				}
 			}
 		case ':', ',':
-			if v.depth == 0 {
+			if depth == 0 {
 				return end(i, whole)
 			}
-			if v.prev = colon; c == ',' {
-				v.prev = comma
+			if prev = colon; c == ',' {
+				prev = comma
 			}
 			i++
 		case '{', '[':
-			object := c == '{'
-			if v.prev >= scalar || v.prev != colon && v.inObject() {
+			if prev >= scalar || prev != colon && depth > 0 && object(kinds, depth) {
 				return end(i, brokenValue)
 			}
-			if v.depth == 1 && !object && v.records && v.prev == colon && !v.opaque {
+			if c == '[' && depth == 1 && v.records && prev == colon && !v.opaque {
 				return end(i, batch)
 			}
-			v.open(object)
-			v.prev = opened
+			if depth++; depth <= 64 {
+				bit := uint64(1) << (depth - 1)
+				if kinds &^= bit; c == '{' {
+					kinds |= bit
+				}
+			}
+			prev = opened
 			i++
 		case '}', ']':
-			if v.depth == 0 {
+			if depth == 0 {
 				return end(i, whole)
 			}
-			if v.mismatched(c) {
+			if depth <= 64 && object(kinds, depth) != (c == '}') {
 				return end(i, brokenBracket)
 			}
-			v.prev = closed
+			prev = closed
 			i++
-			if v.depth--; v.depth == 0 {
+			if depth--; depth == 0 {
 				return end(i, whole)
 			}
 		case '\n':
@@ -160,21 +168,23 @@ func (s *splitter) scan(v *value) verdict {
 					return end(i, brokenLine)
 				}
 			}
+			lf = s.lineEnd(i + 1)
 			fallthrough
 		case ' ', '\r', '\t':
-			if v.depth == 0 {
+			if depth == 0 {
 				return end(i, whole)
 			}
-			if v.prev == scalar {
-				v.prev = closed
+			if prev == scalar {
+				prev = closed
 			}
 			i++
 		default:
-			if v.prev == closed {
+			if prev == closed {
 				return end(i, brokenValue)
 			}
-			v.prev = scalar
-			i++
+			prev = scalar
+			for i++; i < len(text) && (text[i] >= 'a' && text[i] <= 'z' || text[i] >= '-' && text[i] <= '9'); i++ {
+			}
 		}
 	}
 	return end(i, cut)

@@ -31,7 +31,8 @@ type splitter struct {
 	seen     int  // records of the message
 
 	levels int       // of strings in strings that this text lies in
-	peeled *Messages // the records inside the string that was read last
+	peeled *Messages // the records inside the string that was read last; nil: there are no more
+	inside *Messages // the same, to be used again
 }
 
 // frame is an array of records that is being read, or the object around it.
@@ -220,14 +221,20 @@ func (s *splitter) wholeLine() (Record, bool) {
 
 // single reports whether a line that begins with { and ends with } cannot be more than one record. It may say no to one.
 func single(line string) bool {
-	if head := strings.TrimLeft(line[1:min(len(line), 64)], " \t"); strings.HasPrefix(head, `"@`) ||
-		strings.HasPrefix(head, `"value"`) {
-		return false
+	for i := 0; ; {
+		n := strings.IndexByte(line[i:], '[')
+		if n < 0 {
+			break
+		}
+		if announced(line[:i+n]) {
+			return false
+		}
+		i += n + 1
 	}
 	for i := 0; ; {
 		n := strings.IndexByte(line[i:], '}')
 		if n < 0 {
-			break
+			return true
 		}
 		i += n + 1
 		for i < len(line) && blank(line[i]) {
@@ -237,17 +244,13 @@ func single(line string) bool {
 			return false
 		}
 	}
-	for i := 0; ; {
-		n := strings.IndexByte(line[i:], '[')
-		if n < 0 {
-			return true
-		}
-		before := strings.TrimRight(line[max(i-len(`"records"`)-16, 0):i+n], " \t:")
-		if strings.HasSuffix(before, `"records"`) {
-			return false
-		}
-		i += n + 1
-	}
+}
+
+// announced reports whether text, a part of an object that ends in front of an array, ends with a name under which
+// the records of a batch stand.
+func announced(text string) bool {
+	text = strings.TrimRight(text[max(len(text)-lookBehind, 0):], " \t:")
+	return strings.HasSuffix(text, `"records"`) || strings.HasSuffix(text, `"value"`)
 }
 
 // element reads the value at pos: a record, the start of a batch, or a string with records in it.
@@ -302,6 +305,9 @@ func (s *splitter) whole(v *value) (Record, error) {
 			return Record{}, s.broken(v, notJSON)
 		}
 		s.consume(s.pos + v.at)
+		if rec.Body == `""` {
+			return Record{}, errOpened
+		}
 		if s.levels == maxLevels {
 			return Record{}, &Broken{reasonSyntax, "strings in strings in strings", excerpt(rec.Body), rec.Origin}
 		}
@@ -323,12 +329,16 @@ func (s *splitter) peel(rec Record) {
 		o.Message = o.Index
 	}
 	o.Index = 0
-	s.peeled = &Messages{origin: o, limit: s.limit, levels: s.levels}
+	if s.inside == nil {
+		s.inside = &Messages{limit: s.limit, levels: s.levels}
+	}
+	s.peeled = s.inside
+	s.peeled.origin, s.peeled.text.seen = o, 0
 	if s.message {
 		s.seen--
 		s.peeled.text.seen = s.seen
 	}
-	s.peeled.open(rec.Body[1 : len(rec.Body)-1])
+	s.peeled.open(layered{rec.Body[1 : len(rec.Body)-1], 2})
 }
 
 // members reads on in the object around an array of records: to its end, or to another array of records.

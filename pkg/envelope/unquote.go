@@ -8,16 +8,21 @@ import (
 	"unicode/utf8"
 )
 
-// The text of a message lies in a JSON string, and that in another: a quote arrives as \\\". Undoing one layer after the
-// other costs several times what reading the record costs, so undo does both in one pass. A character that the outer
-// layer escapes is the same to the inner layer as one that stands there plainly: \u0022 ends the message as \" does, and
-// \u005c begins an escape as \\ does.
+// layered is text in a JSON string (layers is 1), or in a JSON string that lies in another (2), where a quote stands as
+// \\\". Undoing one layer after the other costs several times what reading the record costs, so both are undone in one
+// pass. A character that the outer layer escapes is the same to the inner layer as one that stands there plainly:
+// \u0022 ends a string as \" does, and \u005c begins an escape as \\ does.
+type layered struct {
+	raw    string
+	layers int
+}
 
-// undo undoes both layers from m.at to the end of the message, behind which it moves. It leaves the text in buf and
-// returns its length; cut when there is no end; brokenString when either layer is not valid there.
-func (m *Messages) undo() (n int, _ verdict) {
-	raw, buf, i := m.raw, m.buf[:cap(m.buf)], m.at
-	result := whole
+// undo undoes all layers from raw[i] to the end of the innermost string. It writes the text to buf, which it lets grow,
+// and returns its length and the place behind the closing quote. Without such a quote it stops at the end of raw, or of
+// the outer string, and closed is false. ok is false where a layer is not valid.
+func (l layered) undo(buf []byte, i int) (_ []byte, n, next int, closed, ok bool) {
+	raw := l.raw
+	ok = true
 	for i < len(raw) {
 		if n+16 > len(buf) {
 			buf = grow(buf, n, len(raw)-i)
@@ -25,61 +30,68 @@ func (m *Messages) undo() (n int, _ verdict) {
 		if n, i = plain(buf, n, raw, i); i == len(raw) {
 			break
 		}
-		// Nearly all escapes are these two.
-		if i+4 <= len(raw) && raw[i:i+3] == `\\\` && (raw[i+3] == '"' || raw[i+3] == '\\') {
-			buf[n] = raw[i+3]
-			n++
-			i += 4
-			continue
-		}
-		if raw[i] != '\\' && raw[i] != '"' && raw[i] >= ' ' {
-			continue // buf was full
-		}
-		r, size, ok := m.outer(i)
-		switch {
-		case r == '"' && ok:
-			m.at, m.buf = i+size, buf
-			return n, result
-		case r == '\\' && ok:
-			if r, size, ok = m.inner(i); ok {
-				n += utf8.EncodeRune(buf[n:], r)
+		// Nearly all escapes are of a quote or a backslash.
+		if raw[i] == '\\' {
+			if l.layers == 1 && i+2 <= len(raw) && (raw[i+1] == '"' || raw[i+1] == '\\') {
+				buf[n] = raw[i+1]
+				n++
+				i += 2
+				continue
 			}
-		case ok && r >= ' ':
-			n += utf8.EncodeRune(buf[n:], r)
+			if l.layers == 2 && i+4 <= len(raw) && raw[i+1:i+3] == `\\` && (raw[i+3] == '"' || raw[i+3] == '\\') {
+				buf[n] = raw[i+3]
+				n++
+				i += 4
+				continue
+			}
+		} else if raw[i] != '"' && raw[i] >= ' ' {
+			continue // buf is full
+		}
+		r, size, valid := l.char(i)
+		switch {
+		case size == 0:
+			return buf, n, i, false, ok
+		case !valid:
+		case r == '"':
+			return buf, n, i + size, true, ok
+		case r == '\\':
+			r, size, valid = l.escape(i)
 		default:
+			valid = r >= ' '
+		}
+		if i += size; valid {
+			n += utf8.EncodeRune(buf[n:], r)
+		} else {
 			ok = false
 		}
-		if !ok {
-			result = brokenString
-		}
-		if i += size; size == 0 {
-			break // the outer string ends
-		}
 	}
-	m.at, m.buf = len(raw), buf
-	return n, cut
+	return buf, n, len(raw), false, ok
 }
 
-// outer returns the character of the outer layer at raw[i], and its size there. A size of 0 is the end.
-func (m *Messages) outer(i int) (r rune, size int, ok bool) {
-	switch {
-	case i >= len(m.raw) || m.raw[i] == '"':
+// char returns the character in front of which the innermost layer stands, and its size in raw; 0 at the end. It knows
+// only ASCII, and what the outer layer escapes.
+func (l layered) char(i int) (r rune, size int, ok bool) {
+	if i >= len(l.raw) {
 		return 0, 0, false
-	case m.raw[i] == '\\':
-		return escape(m.raw[i:])
 	}
-	c := m.raw[i]
+	c := l.raw[i]
+	if l.layers == 2 && c == '"' {
+		return 0, 0, false
+	}
+	if l.layers == 2 && c == '\\' {
+		return escape(l.raw[i:])
+	}
 	return rune(c), 1, c >= ' ' && c < utf8.RuneSelf
 }
 
-// inner returns the character that the escape of the inner layer at raw[i] stands for, and its size.
-func (m *Messages) inner(i int) (r rune, size int, ok bool) {
-	// Take the characters of the outer layer that the escape can have: at most \uXXXX\uXXXX.
+// escape returns the character that the escape of the innermost layer at raw[i] stands for, and its size.
+func (l layered) escape(i int) (r rune, size int, ok bool) {
+	// Take the characters that the escape can have: at most \uXXXX\uXXXX.
 	var chars [12]byte
 	var ends [12]int
 	n, most := 0, 2
 	for at := i; n < most; n++ {
-		r, size, ok := m.outer(at)
+		r, size, ok := l.char(at)
 		if !ok || r >= utf8.RuneSelf {
 			break
 		}
@@ -92,54 +104,19 @@ func (m *Messages) inner(i int) (r rune, size int, ok bool) {
 	return r, ends[size-1], ok
 }
 
-// skipBlank moves over blanks of the outer layer and returns the character behind them, or 0 at the end.
-func (m *Messages) skipBlank() rune {
+// skipBlank returns the first character at or behind raw[i] that is not blank, its place and its size; 0 at the end.
+func (l layered) skipBlank(i int) (c rune, at, size int) {
 	for {
-		r, size, ok := m.outer(m.at)
+		r, size, ok := l.char(i)
 		switch {
-		case size == 0 && m.at == len(m.raw):
-			return 0
-		case !ok || r >= utf8.RuneSelf || !blank(byte(r)):
-			return max(r, 1)
-		}
-		m.at += size
-	}
-}
-
-// size returns the size of the character of the outer layer at raw[i].
-func (m *Messages) size(i int) int {
-	_, size, _ := m.outer(i)
-	return size
-}
-
-// unquote undoes the escapes of one JSON string.
-func (m *Messages) unquote(s string) (string, bool) {
-	buf, n := m.buf[:cap(m.buf)], 0
-	for i := 0; i < len(s); {
-		if n+16 > len(buf) {
-			buf = grow(buf, n, len(s)-i)
-		}
-		if n, i = plain(buf, n, s, i); i == len(s) {
-			break
-		}
-		switch c := s[i]; {
-		case c == '\\' && i+1 < len(s) && (s[i+1] == '"' || s[i+1] == '\\'):
-			buf[n] = s[i+1]
-			n++
-			i += 2
-		case c == '\\':
-			r, size, ok := escape(s[i:])
-			if !ok {
-				return "", false
-			}
-			n += utf8.EncodeRune(buf[n:], r)
+		case size == 0 && i == len(l.raw):
+			return 0, i, 0
+		case ok && r < utf8.RuneSelf && blank(byte(r)), !ok && l.layers == 1 && blank(l.raw[i]):
 			i += size
-		case c == '"' || c < ' ':
-			return "", false
+		default:
+			return max(r, 1), i, size
 		}
 	}
-	m.buf = buf
-	return string(buf[:n]), true
 }
 
 // grow returns a larger buffer with the first n bytes of buf. At most left more will be needed, and room to spare.
