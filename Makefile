@@ -44,6 +44,9 @@ build: go ## Build bin/assay, one static executable
 run: build ## Find the forged tokens in the bundled logs
 	@mkdir -p $(dir $(RUN_STORE)) && rm -f $(RUN_STORE)*
 	@./bin/assay detect --store $(RUN_STORE) --config $(SAMPLE)/assay.yaml $(SAMPLE)/events
+	@echo "      ./bin/assay alerts list --store $(RUN_STORE)"
+	@echo "      ./bin/assay rules show token-key-issuer-scope-violation"
+	@echo "      ./bin/assay detect --help"
 
 .PHONY: test
 test: go ## Run all tests, with the race detector
@@ -81,7 +84,7 @@ fuzz: go ## Fuzz each target for FUZZTIME (30s)
 
 .PHONY: lint
 lint: go $(TOOLS)/golangci-lint-$(GOLANGCI) ## Check format, style and the import rules
-	@$(TOOLS)/golangci-lint-$(GOLANGCI) run
+	@$(TOOLS)/golangci-lint-$(GOLANGCI) run --allow-parallel-runners
 	@bash -n .ci/run
 
 .PHONY: fmt
@@ -129,6 +132,10 @@ package: go ## Build the executables of all platforms into dist/, reproducibly
 .PHONY: soak
 soak: build ## Run 5 GB through assay and show that its memory stays flat (SOAK=GB)
 	@$(GO) run ./pkg/bench/measure -soak $${SOAK:-5} bin/assay
+
+.PHONY: benign
+benign: go ## Hold 100,000 ordinary records against the rules: none may raise an alert of high severity
+	@$(GO) test -run TestOrdinaryDaysAreQuiet ./$(SAMPLE) -benign 100000
 
 .PHONY: sample
 sample: go ## Make the made part of the bundled logs again

@@ -317,6 +317,52 @@ func TestNoFolderIsEmpty(t *testing.T) {
 	})
 }
 
+// Every module that our files import, tests included, has a row in CONTRIBUTING.md.
+func TestEveryDependencyIsAccountedFor(t *testing.T) {
+	t.Parallel()
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(root(t), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	page := read("CONTRIBUTING.md")
+	var modules []string
+	for _, m := range regexp.MustCompile(`(?m)^(?:require )?\t?([\w.-]+\.[a-z]+/\S+) v\S+`).FindAllStringSubmatch(read("go.mod"), -1) {
+		modules = append(modules, m[1])
+	}
+	imported := map[string]bool{}
+	walk(t, func(name string, d fs.DirEntry) {
+		if d.IsDir() || path.Ext(name) != ".go" {
+			return
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root(t), filepath.FromSlash(name)), nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range file.Imports {
+			to, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range modules {
+				if to == m || strings.HasPrefix(to, m+"/") {
+					imported[m] = true
+				}
+			}
+		}
+	})
+	if len(imported) == 0 {
+		t.Fatal("found no import of a module in go.mod")
+	}
+	for m := range imported {
+		if !strings.Contains(page, "| "+m+" |") {
+			t.Errorf("CONTRIBUTING.md does not say why we need %s", m)
+		}
+	}
+}
+
 // layer returns the place of the package's layer, counted from the top, or -1.
 func layer(dir string) int {
 	for ; dir != "."; dir = path.Dir(dir) {
