@@ -92,10 +92,8 @@ func readAll(t *testing.T, r interface{ Next() (Record, error) }, size int) []en
 			}
 			out = append(out, entry{rec: rec})
 		}
-		if c, ok := r.(*Reader); ok {
-			if s, ok := c.from.(*splitter); ok && c.chunk < 1<<10 && len(s.text) > 4*(c.limit+c.chunk+s.ahead+lookInto+lookBehind) {
-				t.Fatalf("%d bytes are held", len(s.text))
-			}
+		if c, ok := r.(*Reader); ok && c.chunk < 1<<10 && holds(c) > 4*(c.limit+c.chunk+MaxCopy) {
+			t.Fatalf("%d bytes are held", holds(c))
 		}
 		if len(out) > 2*size+2 {
 			t.Fatal("no end")

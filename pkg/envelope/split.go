@@ -66,12 +66,12 @@ func (s *splitter) next() (Record, error) {
 		c := s.text[s.pos]
 		switch c {
 		case ',':
-			s.consume(s.pos + 1)
+			s.pos++
 			continue
 		case ']':
 			if n := len(s.frames); n > 0 {
 				s.frames = s.frames[:n-1]
-				s.consume(s.pos + 1)
+				s.pos++
 				continue
 			}
 		case '{':
@@ -87,7 +87,7 @@ func (s *splitter) next() (Record, error) {
 				s.outer = signature{}
 			}
 			s.frames = append(s.frames, frame{})
-			s.consume(s.pos + 1)
+			s.pos++
 			continue
 		}
 		rec, err := s.element()
@@ -108,7 +108,9 @@ func (s *splitter) skipBlank() bool {
 		for i < len(s.text) && blank(s.text[i]) {
 			i++
 		}
-		s.consume(i)
+		if i > s.pos {
+			s.consume(i)
+		}
 		if i < len(s.text) {
 			if s.text[i] != byteOrderMark[0] || len(s.frames) > 0 {
 				return true
@@ -354,7 +356,7 @@ func (s *splitter) members() error {
 			return nil
 		case batch:
 			s.frames = append(s.frames, frame{})
-			s.consume(s.pos + 1)
+			s.pos++
 			return nil
 		case cut:
 			if s.more() {
