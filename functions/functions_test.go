@@ -167,7 +167,7 @@ func do(t *testing.T, method, url, body string, headers ...string) (int, string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	var b bytes.Buffer
 	if _, err := b.ReadFrom(resp.Body); err != nil {
 		t.Fatal(err)
@@ -226,9 +226,9 @@ func invocation(payload string, retry int) string {
 		fmt.Sprintf(`"RetryContext":{"MaxRetryCount":-1,"RetryCount":%d}}}`, retry)
 }
 
-func listed(t *testing.T, url string, headers ...string) api.Page {
+func listed(t *testing.T, url string) api.Page {
 	t.Helper()
-	status, body := do(t, http.MethodGet, url+"/api/alerts", "", headers...)
+	status, body := do(t, http.MethodGet, url+"/api/alerts", "")
 	if status != http.StatusOK {
 		t.Fatalf("list alerts: %d %s", status, body)
 	}

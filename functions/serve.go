@@ -35,7 +35,7 @@ func serve(ctx context.Context) int {
 		}
 	}
 	if err != nil {
-		log.Error("the handler ends", "error", err)
+		log.ErrorContext(ctx, "the handler ends", "error", err)
 		return exitServe
 	}
 	return 0

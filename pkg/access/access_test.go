@@ -1,6 +1,7 @@
 package access
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -19,7 +20,7 @@ func principal(claims string) string {
 func claim(typ, val string) string { return `{"typ":"` + typ + `","val":"` + val + `"}` }
 
 func request(headers ...string) *http.Request {
-	r := httptest.NewRequest(http.MethodGet, "/api/alerts", http.NoBody)
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/api/alerts", http.NoBody)
 	for _, h := range headers {
 		r.Header.Add(principalHeader, h)
 	}

@@ -46,12 +46,20 @@ func Of[T any](v T) Value[T] { return Value[T]{V: v, State: Present} }
 // OK reports whether the value was logged and could be read.
 func (v Value[T]) OK() bool { return v.State == Present }
 
-// The value types that logs hold.
-type (
-	Text = Value[string]
-	Time = Value[time.Time]
-	Int  = Value[int64]
-	Flag = Value[bool]
-	Addr = Value[netip.Addr]
-	List = Value[[]string]
-)
+// Text is a logged text.
+type Text = Value[string]
+
+// Time is a logged time, in UTC.
+type Time = Value[time.Time]
+
+// Int is a logged number.
+type Int = Value[int64]
+
+// Flag is a logged truth value.
+type Flag = Value[bool]
+
+// Addr is a logged IP address.
+type Addr = Value[netip.Addr]
+
+// List is a logged list of texts.
+type List = Value[[]string]

@@ -38,7 +38,7 @@ func (g *Ingester) beat(ctx context.Context, b Batch) error {
 	}
 	last := b.Messages[len(b.Messages)-1]
 	now := g.now()
-	if at, ok := g.beaten.Load(documentID("", b)); ok && now.Sub(at.(time.Time)) < beatEvery {
+	if at, ok := g.lastBeat(b); ok && now.Sub(at) < beatEvery {
 		return nil
 	}
 	id := documentID(heartbeatPrefix, b)
@@ -58,6 +58,13 @@ func (g *Ingester) beat(ctx context.Context, b Batch) error {
 	}
 	g.beaten.Store(documentID("", b), now)
 	return nil
+}
+
+// lastBeat returns when this process last wrote the partition's heartbeat.
+func (g *Ingester) lastBeat(b Batch) (time.Time, bool) {
+	v, _ := g.beaten.Load(documentID("", b))
+	at, ok := v.(time.Time)
+	return at, ok
 }
 
 const heartbeatPrefix = "heartbeat"

@@ -198,10 +198,10 @@ func (g *Ingester) findMarker(ctx context.Context, b Batch, n int) (store.Docume
 		return doc, fresh, fmt.Errorf("load the start marker: %w", err)
 	}
 	var m marker
-	if err := json.Unmarshal(doc.Body, &m); err != nil || m.First != fresh.First || !m.fits(n) {
-		return doc, fresh, nil
+	if json.Unmarshal(doc.Body, &m) == nil && m.First == fresh.First && m.fits(n) {
+		return doc, m, nil
 	}
-	return doc, m, nil
+	return doc, fresh, nil
 }
 
 // fits tells whether the spans lie within n records: the host may have cut the batch otherwise.

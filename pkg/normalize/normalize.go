@@ -120,6 +120,7 @@ func (n *Normalizer) Normalize(r *envelope.Record, s *Scratch, ev *event.Event) 
 		f.risk()
 	case event.DirectoryChange:
 		f.directory()
+	case event.KindNone: // ignored above
 	}
 	if ev.Time.State != event.Present {
 		return refuse(category, "event-time-"+ev.Time.State.String(),

@@ -445,7 +445,7 @@ func FuzzNormalize(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	n := New(decode.Reference{}, "")
+	n := New(decode.Scanner{}, "")
 	f.Fuzz(func(t *testing.T, body string) {
 		var (
 			s, again   Scratch

@@ -36,6 +36,7 @@ func text(v decode.Value) event.Text {
 		t.V = "true"
 	case decode.False:
 		t.V = "false"
+	case decode.Absent, decode.Null, decode.Object, decode.Array: // the state says it all
 	}
 	return t
 }
@@ -135,7 +136,7 @@ func parseISO(s string) (time.Time, bool) {
 	hour, d := digits(s[11:13])
 	minute, e := digits(s[14:16])
 	sec, f := digits(s[17:19])
-	if !(a && b && c && d && e && f) {
+	if !a || !b || !c || !d || !e || !f {
 		return time.Time{}, false
 	}
 	rest := s[19:]

@@ -117,8 +117,12 @@ func RunState(t *testing.T, open func(t *testing.T) store.State) {
 	t.Run("what cannot be stored is refused", func(t *testing.T) {
 		s := open(t)
 		for _, d := range []store.Document{
-			{ID: "", Body: []byte(`{}`)}, {ID: "a/b", Body: []byte(`{}`)}, {ID: strings.Repeat("a", 256), Body: []byte(`{}`)},
-			{ID: "a"}, {ID: "a", Body: []byte(`[]`)}, {ID: "a", Body: []byte(`{`)},
+			{ID: "", Body: []byte(`{}`)},
+			{ID: "a/b", Body: []byte(`{}`)},
+			{ID: strings.Repeat("a", 256), Body: []byte(`{}`)},
+			{ID: "a"},
+			{ID: "a", Body: []byte(`[]`)},
+			{ID: "a", Body: []byte(`{`)},
 			{ID: "a", Body: []byte(`{"x":"` + strings.Repeat("y", 64<<10) + `"}`)},
 		} {
 			if _, err := s.Save(t.Context(), d); !errors.Is(err, store.ErrDocument) {
