@@ -118,6 +118,8 @@ func unknown(start string) string {
 	switch {
 	case strings.HasPrefix(start, "PK\x03\x04"):
 		kind = "a zip archive: unpack it first"
+	case strings.HasPrefix(strings.TrimPrefix(start, `"`), "Date (UTC)"):
+		kind = "the CSV of the Entra portal, which leaves out what rules need: export JSON instead"
 	case strings.HasPrefix(start, "Obj\x01"):
 		kind = "an Avro file"
 	case strings.HasPrefix(start, "<"):

@@ -19,7 +19,7 @@ const MaxRecord = 32 << 20
 type Origin struct {
 	Source string `json:"source"`          // file path, "-" for standard input, or hub name
 	Line   int64  `json:"line,omitempty"`  // 1-based line in the file on which the record starts; 0: no line
-	Index  int    `json:"index,omitempty"` // 1-based place in the array or batch that holds it; 0: not in one
+	Index  int    `json:"index,omitempty"` // 1-based place in its array or batch, or in its message; 0: not in one
 
 	// Message is the 1-based place of the message that holds the record among those of its payload: the place of its
 	// sequence number in the metadata of an Event Hubs batch. In a file it is the place in an array of batches or of
@@ -60,7 +60,9 @@ type Record struct {
 // Broken is a part of a transport that could not be split into records. It is an error for one part: the reader goes on
 // behind it.
 type Broken struct {
-	Reason string // kebab-case, counted: e.g. "invalid-json", "record-too-large", "invalid-gzip"
+	// Reason is what is counted: "invalid-json", "invalid-csv", "invalid-gzip", "record-too-large", or
+	// "unrecognised-format" for a file or message that is none of these.
+	Reason string
 	Detail string // one sentence for a person
 	Copy   string // the start of the part, at most MaxCopy bytes
 	Origin Origin

@@ -51,10 +51,8 @@ func (s *splitter) known() []signature {
 		return []signature{good}
 	case ok:
 		return []signature{good, own}
-	case isOwn:
-		return []signature{own}
 	}
-	return nil
+	return []signature{own} // any, if not even its name can be read
 }
 
 // resume moves pos to the next place, at least from bytes away, where a record seems to start: a { or [ that is the first
@@ -76,7 +74,7 @@ func (s *splitter) resume(from int, known []signature, indent int) {
 			case first && before == indent:
 				if len(s.frames) == 0 {
 					s.lines = indent == 0 // as far as one can tell
-				} else if s.lines || s.outer.first != "" && sig.first == s.outer.first {
+				} else if s.lines || s.outerAgain(i, sig) {
 					s.frames = s.frames[:0] // the next batch
 				}
 			case ok && s.separated(i) && matches(sig, known):
@@ -95,6 +93,14 @@ func (s *splitter) resume(from int, known []signature, indent int) {
 		from = 0
 		s.more()
 	}
+}
+
+// outerAgain reports whether what starts at text[i] starts as the outermost batch or array did.
+func (s *splitter) outerAgain(i int, sig signature) bool {
+	if s.outer.first == "" {
+		return s.text[i] == '['
+	}
+	return s.outer.first == sig.first
 }
 
 // before returns the number of blanks in front of text[i] in its line, and whether nothing else is there.
@@ -125,7 +131,7 @@ func nextOpening(text string, i int) int {
 
 func matches(sig signature, known []signature) bool {
 	for _, k := range known {
-		if sig.first == k.first && (k.second == "" || sig.second == k.second) {
+		if k.first == "" || sig.first == k.first && (k.second == "" || sig.second == k.second) {
 			return true
 		}
 	}

@@ -251,8 +251,16 @@ func single(line string) bool {
 // announced reports whether text, a part of an object that ends in front of an array, ends with a name under which
 // the records of a batch stand.
 func announced(text string) bool {
-	text = strings.TrimRight(text[max(len(text)-lookBehind, 0):], " \t:")
-	return strings.HasSuffix(text, `"records"`) || strings.HasSuffix(text, `"value"`)
+	i := len(text) - 1
+	for i > 0 && blank(text[i]) {
+		i--
+	}
+	if i < 0 || text[i] != ':' {
+		return false
+	}
+	for i--; i > 0 && blank(text[i]); i-- {
+	}
+	return i > 0 && text[i] == '"' && (strings.HasSuffix(text[:i], `"records`) || strings.HasSuffix(text[:i], `"value`))
 }
 
 // element reads the value at pos: a record, the start of a batch, or a string with records in it.
@@ -311,7 +319,7 @@ func (s *splitter) whole(v *value) (Record, error) {
 			return Record{}, errOpened
 		}
 		if s.levels == maxLevels {
-			return Record{}, &Broken{reasonSyntax, "strings in strings in strings", excerpt(rec.Body), rec.Origin}
+			return Record{}, &Broken{reasonSyntax, "JSON in strings in strings, too deep", excerpt(rec.Body), rec.Origin}
 		}
 		s.peel(rec)
 		return Record{}, errOpened
@@ -362,6 +370,7 @@ func (s *splitter) members() error {
 			if s.more() {
 				continue
 			}
+			s.consume(len(s.text))
 			s.frames = s.frames[:0]
 			return s.torn(&Broken{Reason: reasonSyntax, Detail: "the text ends inside a batch", Origin: at})
 		default:
@@ -385,6 +394,9 @@ func (s *splitter) tooLarge(v *value, verdict verdict) error {
 	s.ensure(MaxCopy)
 	part := &Broken{reasonSize, "a record of more than 32 MiB", excerpt(s.rest()), s.place()}
 	v.opaque = true
+	if verdict == cut {
+		verdict = s.scan(v) // taking the copy may have read on
+	}
 	for {
 		s.drop(v)
 		switch verdict {
@@ -393,6 +405,7 @@ func (s *splitter) tooLarge(v *value, verdict verdict) error {
 		case batch:
 		case cut:
 			if !s.more() {
+				s.consume(len(s.text))
 				s.frames = s.frames[:0]
 				return s.torn(part)
 			}
