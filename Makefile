@@ -118,8 +118,20 @@ cover: go ## Measure what the tests cover; the page is bin/cover.html
 	@$(GO) tool cover -func bin/cover.out | tail -n 1
 
 .PHONY: package
-package: go ## Build the executables of all platforms into dist/, reproducibly
-	@rm -rf dist && mkdir -p dist
+package: go ## Assemble the function app in dist/app and, for deployment, dist/app.zip
+	@rm -rf dist/app dist/app.zip && mkdir -p dist
+	@GOOS=linux GOARCH=amd64 $(STATIC) -o dist/assay-linux-amd64 ./functions
+	@$(GO) run ./pkg/internal/bundle -zip dist/app.zip dist/assay-linux-amd64 dist/app
+	@cd dist && { command -v sha256sum >/dev/null && sha256sum app.zip || shasum -a 256 app.zip; }
+
+.PHONY: start
+start: build ## Run the function app on this machine, with no cloud (ARGS=files to publish)
+	@$(GO) run ./pkg/internal/bundle -settings local.settings.sample.json bin/assay dist/local
+	@bin/assay dev --app dist/local $(ARGS)
+
+.PHONY: executables
+executables: go ## Build the executables of all platforms into dist/, reproducibly
+	@mkdir -p dist && rm -f dist/assay-* dist/SHA256SUMS
 	@for platform in $(PLATFORMS); do \
 	  os=$${platform%/*} arch=$${platform#*/}; \
 	  file=dist/assay-$$os-$$arch; [ $$os != windows ] || file=$$file.exe; \
