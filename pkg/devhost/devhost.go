@@ -15,7 +15,7 @@
 //
 // Event hubs, queues and change feeds are interfaces or in memory. The host takes events by HTTP, see [Host.URL].
 //
-// It does not scale out, authorise requests (neither does the local host of Azure Functions Core Tools), run output
+// It does not scale out, check more of a request than the function key where it is given one, run output
 // bindings, or send HTTP triggers in the envelope form: they are forwarded. With dataType undefined it does not re-write
 // dates and numbers as Json.NET does. What it does not support in a file is an error that names file and member, where
 // the host would mostly ignore it.
@@ -54,6 +54,10 @@ type Options struct {
 
 	// Address is where the host listens for HTTP. Empty: [DefaultAddress]. Port 0: any.
 	Address string
+
+	// Key is the function key that HTTP triggers ask for, in the parameter code or the header x-functions-key, unless they
+	// are anonymous. Empty: none is asked for, as under Core Tools.
+	Key string
 
 	// Hubs are the logs behind event hubs, by name. One that is missing is made in memory.
 	Hubs map[string]Log
@@ -97,6 +101,7 @@ type Host struct {
 	queues      *Queues
 	checkpoints Checkpoints
 	sized       bool
+	key         string
 	observe     func(Invocation)
 	progress    *progress
 	runNow      map[string]chan struct{} // by timer function
@@ -113,7 +118,7 @@ func New(o Options) (*Host, error) {
 	}
 	h := &Host{
 		app: a, clock: o.Clock, log: o.Logger, hubs: map[string]Log{}, feeds: o.Feeds, queues: o.Queues,
-		checkpoints: o.Checkpoints, sized: o.ContentLength, observe: o.Observe, progress: newProgress(),
+		checkpoints: o.Checkpoints, sized: o.ContentLength, key: o.Key, observe: o.Observe, progress: newProgress(),
 		runNow: map[string]chan struct{}{}, ready: make(chan struct{}),
 	}
 	if h.clock == nil {

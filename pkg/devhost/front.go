@@ -3,6 +3,7 @@ package devhost
 import (
 	"bytes"
 	"context"
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,6 +36,10 @@ func (h *Host) serveFront(ctx context.Context) error {
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if f := h.webFunction(r); f != nil {
+				if !h.admits(r, f) {
+					w.WriteHeader(http.StatusUnauthorized)
+					return
+				}
 				h.forward(w, r, f)
 				return
 			}
@@ -53,6 +58,18 @@ func (h *Host) serveFront(ctx context.Context) error {
 		}
 		return nil
 	}
+}
+
+// admits tells whether the request brings the key that the function asks for.
+func (h *Host) admits(r *http.Request, f *function) bool {
+	if h.key == "" || f.web.level == "anonymous" {
+		return true
+	}
+	given := r.Header.Get("X-Functions-Key")
+	if given == "" {
+		given = r.URL.Query().Get("code")
+	}
+	return subtle.ConstantTimeCompare([]byte(given), []byte(h.key)) == 1
 }
 
 // forward sends a request to the handler as it came, with the host's two headers, and the answer back. A body without a

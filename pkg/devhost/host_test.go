@@ -668,6 +668,26 @@ func TestForwardedHTTP(t *testing.T) {
 	}
 }
 
+func TestAFunctionKey(t *testing.T) {
+	http1 := func(level string) string {
+		return `{"bindings":[{"type":"httpTrigger","direction":"in","name":"req","authLevel":"` + level + `"},{"type":"http","direction":"out","name":"res"}]}`
+	}
+	b := run(t, script(t, map[string]string{"closed/function.json": http1("function"), "open/function.json": http1("anonymous")}), Options{Key: "the-key"})
+	for _, path := range []string{"/api/closed", "/api/closed?code=", "/api/closed?code=another"} {
+		if got := fetch(t, b.host.URL()+path); got.status != http.StatusUnauthorized {
+			t.Errorf("%s: %d", path, got.status)
+		}
+	}
+	for _, path := range []string{"/api/closed?code=the-key", "/api/open"} {
+		out := make(chan response, 1)
+		go func() { out <- fetch(t, b.host.URL()+path) }()
+		b.next().reply("answer application/json {}")
+		if got := <-out; got.status != http.StatusOK {
+			t.Errorf("%s: %d", path, got.status)
+		}
+	}
+}
+
 func TestFrontDoor(t *testing.T) {
 	b := run(t, script(t, map[string]string{"fn/function.json": hubFunction("")}), Options{})
 	for _, tc := range []struct {
