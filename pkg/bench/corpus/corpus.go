@@ -4,7 +4,7 @@
 // mail access in 45 is by an application that nobody expects. The same seed gives the same bytes.
 //
 // It does not make records that prove anything about a rule: those are the case files of package rules. It does not
-// wrap records into the transports' payloads.
+// know how a transport is read.
 package corpus
 
 import (

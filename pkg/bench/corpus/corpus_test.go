@@ -2,6 +2,7 @@ package corpus
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -72,5 +73,65 @@ func TestSeedDecidesTheBytes(t *testing.T) {
 	}
 	if w.String() != strings.Join(a, "\n")+"\n" {
 		t.Error("the lines differ from the records")
+	}
+}
+
+func TestPayloadsHoldTheMessages(t *testing.T) {
+	t.Parallel()
+	messages, records := New(3).Messages(20)
+	if records != 210 {
+		t.Errorf("%d records in 20 messages, want 210", records)
+	}
+	text := func(t *testing.T, s string) string {
+		t.Helper()
+		var out string
+		if err := json.Unmarshal([]byte(s), &out); err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	list := func(t *testing.T, s string) []string {
+		t.Helper()
+		var out []string
+		if err := json.Unmarshal([]byte(s), &out); err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	for _, f := range Forms() {
+		t.Run(string(f), func(t *testing.T) {
+			t.Parallel()
+			p := Payloads(messages, f)
+			var got []string
+			switch f {
+			case Objects:
+				var raw []json.RawMessage
+				if err := json.Unmarshal([]byte(p[0]), &raw); err != nil {
+					t.Fatal(err)
+				}
+				for _, m := range raw {
+					got = append(got, string(m))
+				}
+			case Strings:
+				got = list(t, p[0])
+			case Doubled:
+				got = list(t, text(t, p[0]))
+			case Base64:
+				for _, m := range list(t, text(t, p[0])) {
+					b, err := base64.StdEncoding.DecodeString(m)
+					if err != nil {
+						t.Fatal(err)
+					}
+					got = append(got, string(b))
+				}
+			case Single:
+				for _, s := range p {
+					got = append(got, text(t, s))
+				}
+			}
+			if !slices.Equal(got, messages) {
+				t.Error("the payload holds other messages")
+			}
+		})
 	}
 }
