@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -201,7 +202,7 @@ func (r *reference) messages(v string) {
 	})
 }
 
-// referenceBody is Body for a body that is valid JSON, all its layers included. It reports false for others.
+// referenceBody is Body for a body that is valid JSON in UTF-8, its layers included. It reports false for others.
 func referenceBody(body string) ([]string, bool) {
 	r := &reference{origin: Origin{Source: "hub"}}
 	single := func(text string) {
@@ -209,7 +210,8 @@ func referenceBody(body string) ([]string, bool) {
 		r.message(text)
 	}
 	count := 0
-	if ok := elements(body, false, func(string, int) { count++ }); !ok || count != 1 || deep(body) {
+	ok := elements(body, false, func(string, int) { count++ })
+	if !ok || count != 1 || deep(body) || !utf8.ValidString(body) {
 		return nil, false
 	}
 	elements(body, false, func(v string, _ int) {
