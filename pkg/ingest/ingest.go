@@ -7,6 +7,7 @@ package ingest
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,34 +48,65 @@ type Ingester struct {
 	state     store.State
 	setAside  func(ctx context.Context, items []alert.SetAside) error
 	now       func() time.Time
+	process   string // names this process in the markers that it writes
+	gate      gate
+	met       sync.Map // partitions of which this process has had a batch
 	beaten    sync.Map // when this process last wrote a partition's heartbeat: spares a read, and is nobody's truth
 }
 
 // New returns an ingester. setAside keeps what kills the process.
 func New(p Processor, state store.State, setAside func(context.Context, []alert.SetAside) error, now func() time.Time) *Ingester {
-	return &Ingester{processor: p, state: state, setAside: setAside, now: now}
+	return &Ingester{processor: p, state: state, setAside: setAside, now: now, process: rand.Text()}
 }
 
-// cautious is the attempt from which on a batch is processed under a marker. Until then a fault is most likely the
-// store's, and a marker would only cost writes.
+// cautious is the attempt from which on a batch is processed under a marker, whoever saw the earlier ones. Until then a fault
+// is most likely the store's, and a marker would only cost writes.
 const cautious = 3
 
 // Process takes the batch through the pipeline and returns what it did. An error means: hand it over again.
 //
-// From the third repetition on the batch is processed under a start marker: if the process dies, the next attempt finds
-// what it died of, halves it until a single record is left, and sets that one aside.
+// Where the process may have died of the batch, it is processed under a start marker: the next attempt finds what the
+// process died of, halves it until a single record is left, and sets that one aside.
 func (g *Ingester) Process(ctx context.Context, b Batch, o pipeline.Options) (*pipeline.Report, error) {
-	var report *pipeline.Report
-	var err error
-	if b.Attempt < cautious {
-		report, err = g.processor.Process(ctx, b.source(), o)
-	} else {
-		report, err = g.underMarker(ctx, b, o)
-	}
+	report, err := g.handle(ctx, b, o)
 	if err != nil {
 		return report, fmt.Errorf("process a batch of %s/%s from sequence %d: %w", b.Hub, b.Partition, b.first(), err)
 	}
 	return report, g.beat(ctx, b)
+}
+
+// handle decides by what is known of the attempts before. The host counts them in memory and gives up after three deaths
+// of the handler: its successor begins at 0. So a process asks for a marker when it meets a partition for the first time,
+// and takes a batch that comes to it as a repetition then for one that has outlived another process.
+func (g *Ingester) handle(ctx context.Context, b Batch, o pipeline.Options) (*pipeline.Report, error) {
+	_, met := g.met.Load(documentID("", b))
+	if met && b.Attempt < cautious {
+		return g.run(ctx, b.source(), o)
+	}
+	doc, m, err := g.findMarker(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	g.met.Store(documentID("", b), true)
+	if m == nil && b.Attempt == 0 {
+		return g.run(ctx, b.source(), o)
+	}
+	leave, err := g.gate.enter(ctx, true)
+	if err != nil {
+		return nil, fmt.Errorf("wait to be alone: %w", err)
+	}
+	defer leave()
+	return g.underMarker(ctx, b, o, doc, m)
+}
+
+// run processes what nobody suspects.
+func (g *Ingester) run(ctx context.Context, src pipeline.Source, o pipeline.Options) (*pipeline.Report, error) {
+	leave, err := g.gate.enter(ctx, false)
+	if err != nil {
+		return nil, fmt.Errorf("wait for a suspect batch: %w", err)
+	}
+	defer leave()
+	return g.processor.Process(ctx, src, o)
 }
 
 func (b *Batch) first() int64 {
@@ -82,6 +114,13 @@ func (b *Batch) first() int64 {
 		return -1
 	}
 	return b.Messages[0].Sequence
+}
+
+func (b *Batch) last() int64 {
+	if len(b.Messages) == 0 {
+		return -1
+	}
+	return b.Messages[len(b.Messages)-1].Sequence
 }
 
 // source reads the batch's records with their sequence numbers.
@@ -113,31 +152,40 @@ func (l *located) locate(o *envelope.Origin) {
 // marker tells which records of a batch are being processed. It is written before them and removed behind the batch, so
 // one that is found says what the process died of.
 type marker struct {
-	First   int64    `json:"first"`   // sequence number of the batch's first message
-	Running *span    `json:"running"` // what was begun last
-	Pending []span   `json:"pending"` // what comes behind it
-	Killers []string `json:"killers"` // places of the records that were set aside for it
+	First   int64  `json:"first"` // sequence numbers of the batch's first and last message
+	Last    int64  `json:"last"`
+	Records int    `json:"records"` // of the batch
+	Running *span  `json:"running"` // what was begun last
+	Pending []span `json:"pending"` // what comes behind it
+	Process string `json:"process"` // that wrote it
 }
 
 // span is a run of the batch's records, by their place in it: [From, To).
 type span struct{ From, To int }
 
-// underMarker processes the batch span by span.
-func (g *Ingester) underMarker(ctx context.Context, b Batch, o pipeline.Options) (*pipeline.Report, error) {
+// underMarker processes the batch span by span, while no other batch is in this process. found is what an earlier attempt left, or nil.
+func (g *Ingester) underMarker(ctx context.Context, b Batch, o pipeline.Options, doc store.Document, found *marker) (*pipeline.Report, error) {
 	records, err := b.records()
 	if err != nil {
 		return nil, err
 	}
-	doc, m, err := g.findMarker(ctx, b, len(records))
-	if err != nil {
-		return nil, err
+	m := marker{First: b.first(), Last: b.last(), Records: len(records), Process: g.process}
+	if found.fits(&m) {
+		m = *found
+	} else if len(records) > 0 {
+		m.Pending = []span{{0, len(records)}}
 	}
 	total := pipeline.NewReport()
-	if m.Running != nil {
+	switch {
+	case m.Running == nil:
+	case m.Process == g.process: // it lives: what it had begun was no killer, the store has failed since
+		m.Pending, m.Running = append(m.spanOf(), m.Pending...), nil
+	default:
 		if err := g.bisect(ctx, &m, records, o, total); err != nil {
 			return total, err
 		}
 	}
+	m.Process = g.process
 	for len(m.Pending) > 0 {
 		next := m.Pending[0]
 		m.Running, m.Pending = &next, m.Pending[1:]
@@ -147,9 +195,9 @@ func (g *Ingester) underMarker(ctx context.Context, b Batch, o pipeline.Options)
 		report, err := g.processor.Process(ctx, &slice{records: records[next.From:next.To]}, o)
 		total.Add(report)
 		if err != nil {
-			// The process lives, so this was no killer: it is pending again.
+			// The process lives, so this was no killer: it is pending again. What has ended the context does not end this.
 			m.Pending, m.Running = append([]span{next}, m.Pending...), nil
-			if _, merr := g.saveMarker(ctx, doc, m); merr != nil {
+			if _, merr := g.saveMarker(context.WithoutCancel(ctx), doc, m); merr != nil {
 				err = errors.Join(err, merr)
 			}
 			return total, err
@@ -180,34 +228,36 @@ func (g *Ingester) bisect(ctx context.Context, m *marker, records []result, o pi
 	if err := g.setAside(ctx, []alert.SetAside{item}); err != nil {
 		return fmt.Errorf("set aside the record that killed the process: %w", err)
 	}
-	m.Killers = append(m.Killers, item.Place)
 	total.Records++
 	total.SetAside[item.Reason]++
 	return nil
 }
 
-// findMarker returns the batch's marker, or a new one under which the whole batch is pending. A marker of another
-// batch of the partition is out of date.
-func (g *Ingester) findMarker(ctx context.Context, b Batch, n int) (store.Document, marker, error) {
-	fresh := marker{First: b.first(), Pending: []span{{0, n}}}
-	doc, err := g.state.Load(ctx, documentID("start", b))
+// findMarker returns the marker that an earlier attempt at the batch left, or nil. A marker of another batch of the partition
+// is out of date; its document is there to be overwritten.
+func (g *Ingester) findMarker(ctx context.Context, b Batch) (store.Document, *marker, error) {
+	id := documentID("start", b)
+	doc, err := g.state.Load(ctx, id)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return store.Document{ID: documentID("start", b)}, fresh, nil
+		return store.Document{ID: id}, nil, nil
 	case err != nil:
-		return doc, fresh, fmt.Errorf("load the start marker: %w", err)
+		return doc, nil, fmt.Errorf("load the start marker: %w", err)
 	}
 	var m marker
-	if json.Unmarshal(doc.Body, &m) == nil && m.First == fresh.First && m.fits(n) {
-		return doc, m, nil
+	if json.Unmarshal(doc.Body, &m) != nil || m.First != b.first() || m.Last != b.last() {
+		return doc, nil, nil
 	}
-	return doc, fresh, nil
+	return doc, &m, nil
 }
 
-// fits tells whether the spans lie within n records: the host may have cut the batch otherwise.
-func (m *marker) fits(n int) bool {
-	for _, s := range append(m.Pending, m.spanOf()...) {
-		if s.From < 0 || s.To > n || s.From >= s.To {
+// fits tells whether the marker is of the same batch as the fresh one: another version of Assay may split it otherwise.
+func (m *marker) fits(fresh *marker) bool {
+	if m == nil || m.First != fresh.First || m.Last != fresh.Last || m.Records != fresh.Records {
+		return false
+	}
+	for _, s := range append(m.spanOf(), m.Pending...) {
+		if s.From < 0 || s.To > m.Records || s.From >= s.To {
 			return false
 		}
 	}
