@@ -15,11 +15,12 @@ import (
 )
 
 // Errors of a store. ErrUnavailable means: run it again later; it covers throttling, lost connections and refused
-// credentials.
+// credentials. ErrRejected means: running it again does not help.
 var (
 	ErrNotFound    = errors.New("not found")
 	ErrConflict    = errors.New("changed by somebody else")
 	ErrUnavailable = errors.New("store unavailable")
+	ErrRejected    = errors.New("the store refuses this document for good")
 )
 
 // MaxAtomic is how many findings of one call every implementation stores as a whole or not at all: a transaction of Cosmos

@@ -29,7 +29,7 @@ var layers = [][]string{
 	{"pkg/app"},
 	{"pkg/api"},
 	{"pkg/ingest", "pkg/devhost", "pkg/casefile"},
-	{"pkg/store/sqlite", "pkg/store/storetest"},
+	{"pkg/store/sqlite", "pkg/store/cosmos", "pkg/store/storetest"},
 	{"pkg/pipeline"},
 	{"pkg/store"},
 	{"pkg/config"},

@@ -20,7 +20,7 @@ type container struct {
 type document struct {
 	partition string // the key as a JSON array, as the header writes it
 	id        string
-	body      []byte // with the system properties
+	fields    map[string]any // with the system properties
 	etag      string
 	lsn       int64
 	born      int64 // lsn of its creation: the order of queries without ORDER BY
@@ -29,14 +29,6 @@ type document struct {
 
 func newContainer(keyPath string) *container {
 	return &container{keyPath: keyPath, docs: map[string]*document{}}
-}
-
-func (d *document) decoded() map[string]any {
-	var m map[string]any
-	if err := json.Unmarshal(d.body, &m); err != nil {
-		return nil
-	}
-	return m
 }
 
 func (c *container) snapshot() map[string]*document    { return maps.Clone(c.docs) }
@@ -50,7 +42,7 @@ func (c *container) ordered() []*document {
 // expire drops what has outlived its TTL.
 func (c *container) expire(now time.Time) {
 	for k, d := range c.docs {
-		if !d.expires.IsZero() && now.After(d.expires) {
+		if !d.expires.IsZero() && !now.Before(d.expires) {
 			delete(c.docs, k)
 		}
 	}
@@ -68,8 +60,8 @@ func (c *container) apply(s *Server, partition string, op operation) response {
 	if op.Kind == "read" || op.Kind == "delete" {
 		return c.readOrDelete(partition, op)
 	}
-	if len(op.Body) > maxItem {
-		return fail(http.StatusRequestEntityTooLarge, "the item is larger than %d bytes", maxItem)
+	if len(op.Body) > s.maxItem {
+		return fail(http.StatusRequestEntityTooLarge, "the item is larger than %d bytes", s.maxItem)
 	}
 	var doc map[string]any
 	if err := json.Unmarshal(op.Body, &doc); err != nil {
@@ -81,7 +73,9 @@ func (c *container) apply(s *Server, partition string, op operation) response {
 	}
 	own, err := json.Marshal([]any{doc[strings.TrimPrefix(c.keyPath, "/")]})
 	if err != nil || string(own) != partition {
-		return fail(http.StatusBadRequest, "the partition key %s of the item is not the one of the header, %s", own, partition)
+		out := fail(http.StatusBadRequest, "the partition key %s of the item is not the one of the header, %s", own, partition)
+		out.header = map[string]string{"x-ms-substatus": "1001"}
+		return out
 	}
 	if op.Kind == "replace" && op.ID != id {
 		return fail(http.StatusBadRequest, "the item's id is not the one of the path")
@@ -105,16 +99,14 @@ func (c *container) apply(s *Server, partition string, op operation) response {
 	if ttl, ok := doc["ttl"].(float64); ok && ttl > 0 {
 		d.expires = now.Add(time.Duration(ttl) * time.Second)
 	}
-	doc["_etag"], doc["_ts"], doc["_rid"], doc["_self"] = d.etag, now.Unix(), "AAAA", "dbs/a/colls/b/docs/c/"
-	if d.body, err = json.Marshal(doc); err != nil {
-		return fail(http.StatusBadRequest, "the item cannot be written")
-	}
+	doc["_etag"], doc["_ts"], doc["_rid"], doc["_self"] = d.etag, float64(now.Unix()), "AAAA", "dbs/a/colls/b/docs/c/"
+	d.fields = doc
 	c.docs[key] = d
 	status := http.StatusCreated
 	if old != nil {
 		status = http.StatusOK
 	}
-	return response{status: status, body: doc, etag: d.etag, charge: 5 + float64(len(d.body))/1024, isWrite: true}
+	return response{status: status, body: doc, etag: d.etag, charge: 5 + float64(len(op.Body))/1024, isWrite: true}
 }
 
 func (c *container) readOrDelete(partition string, op operation) response {
@@ -129,5 +121,5 @@ func (c *container) readOrDelete(partition string, op operation) response {
 		delete(c.docs, key)
 		return response{status: http.StatusNoContent, charge: 5}
 	}
-	return response{status: 200, body: d.decoded(), etag: d.etag, charge: 1}
+	return response{status: 200, body: d.fields, etag: d.etag, charge: 1}
 }

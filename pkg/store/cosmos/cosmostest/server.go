@@ -28,11 +28,11 @@ import (
 // Key is the master key that the server accepts. It is no secret: the server holds test data.
 const Key = "Y29zbW9zdGVzdCBtYXN0ZXIga2V5LCBub3QgYSBzZWNyZXQ="
 
-// maxItem and maxBatch are the service's limits, in bytes; maxOps is that of a batch's operations.
+// defaultMaxItem and maxBatch are the service's limits, in bytes; maxOps is that of a batch's operations.
 const (
-	maxItem  = 2 << 20
-	maxBatch = 2 << 20
-	maxOps   = 100
+	defaultMaxItem = 2 << 20
+	maxBatch       = 2 << 20
+	maxOps         = 100
 )
 
 // Server is a running stand-in with one account.
@@ -45,6 +45,7 @@ type Server struct {
 	clock      int64                 // logical sequence number of the last write
 	fault      func(Request) *Fault
 	served     map[string]int // requests by operation
+	maxItem    int            // bytes
 }
 
 // Request is what a fault is decided on.
@@ -69,7 +70,7 @@ type Fault struct {
 // Start returns a server with the given containers, each as "database/container" with its partition key path
 // ("/pk"). now is the clock for _ts and TTL. The caller closes it.
 func Start(containers map[string]string, now func() time.Time) *Server {
-	s := &Server{now: now, containers: map[string]*container{}, served: map[string]int{}}
+	s := &Server{now: now, containers: map[string]*container{}, served: map[string]int{}, maxItem: defaultMaxItem}
 	for name, key := range containers {
 		s.containers[name] = newContainer(key)
 	}
@@ -88,6 +89,29 @@ func (s *Server) Inject(fault func(Request) *Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault = fault
+}
+
+// LimitItem sets the size in bytes above which an item is refused with 413; the service's own limit is two megabytes.
+func (s *Server) LimitItem(bytes int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.maxItem = bytes
+}
+
+// Documents returns the documents of a container, named as in Start, in the order of their creation. They are not to be changed.
+func (s *Server) Documents(container string) []map[string]any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.containers[container]
+	if c == nil {
+		return nil
+	}
+	c.expire(s.now())
+	var out []map[string]any
+	for _, d := range c.ordered() {
+		out = append(out, d.fields)
+	}
+	return out
 }
 
 // Served returns how often an operation was asked for.
@@ -112,7 +136,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	req := Request{Partition: r.Header.Get("x-ms-documentdb-partitionkey")}
+	partition, err := canonicalKey(r.Header.Get("x-ms-documentdb-partitionkey"))
+	if err != nil {
+		answer(w, http.StatusBadRequest, problem("the partition key is no JSON array"))
+		return
+	}
+	req := Request{Partition: partition}
 	name, id := names(r)
 	req.Container, req.ID = name, id
 	c := s.containers[name]
@@ -141,6 +170,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out.write(w, r)
+}
+
+// canonicalKey rewrites a partition key so that equal keys are equal texts; "" for none.
+func canonicalKey(header string) (string, error) {
+	if header == "" {
+		return "", nil
+	}
+	var key []any
+	if err := json.Unmarshal([]byte(header), &key); err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(key)
+	return string(text), err
 }
 
 // documentOperation names what a request to documents asks for.
@@ -280,7 +322,9 @@ func (s *Server) serve(req Request, c *container, r *http.Request, body []byte) 
 		return fail(http.StatusNotFound, "no such resource")
 	}
 	if c == nil {
-		return fail(http.StatusNotFound, "there is no container %s", req.Container)
+		out := fail(http.StatusNotFound, "there is no container %s", req.Container)
+		out.header = map[string]string{"x-ms-substatus": "1003"}
+		return out
 	}
 	c.expire(s.now())
 	switch req.Operation {
@@ -338,7 +382,7 @@ func (s *Server) query(req Request, c *container, r *http.Request, body []byte) 
 	var docs []map[string]any
 	for _, d := range c.ordered() {
 		if across || d.partition == req.Partition {
-			docs = append(docs, d.decoded())
+			docs = append(docs, d.fields)
 		}
 	}
 	rows := q.run(docs, params)
@@ -374,7 +418,7 @@ func (s *Server) batch(req Request, c *container, body []byte) response {
 	if len(body) > maxBatch {
 		return fail(http.StatusRequestEntityTooLarge, "the batch is larger than %d bytes", maxBatch)
 	}
-	before, clock := c.snapshot(), s.clock
+	before := c.snapshot()
 	results := make([]map[string]any, len(ops))
 	failed := -1
 	for i, op := range ops {
@@ -391,8 +435,7 @@ func (s *Server) batch(req Request, c *container, body []byte) response {
 	if failed < 0 {
 		return response{status: 200, body: results, charge: 6 * float64(len(ops))}
 	}
-	c.restore(before)
-	s.clock = clock
+	c.restore(before) // the clock goes on, so that no ETag comes back
 	for i := range results {
 		if i != failed {
 			results[i] = map[string]any{"statusCode": http.StatusFailedDependency, "requestCharge": 0}
@@ -414,9 +457,12 @@ func (s *Server) feed(c *container, r *http.Request) response {
 	last := since
 	for _, d := range docs {
 		if d.lsn > since && len(out) < most {
-			out = append(out, d.decoded())
+			out = append(out, d.fields)
 			last = d.lsn
 		}
+	}
+	if len(out) < most {
+		last = max(last, s.clock) // whatever else was written was not of this container, or is gone
 	}
 	etag := `"` + strconv.FormatInt(last, 10) + `"`
 	if len(out) == 0 {
