@@ -53,8 +53,21 @@ type Service struct {
 // live is the run of findings that come from the stream.
 const live = "live"
 
-// NewService makes the service that the settings describe. getenv reads an app setting.
+// NewService makes the service that the settings describe, store included. getenv reads an app setting.
 func NewService(ctx context.Context, getenv func(string) string, version string, log *slog.Logger, now func() time.Time) (*Service, error) {
+	backend, err := openBackend(ctx, getenv(SettingStore))
+	if err != nil {
+		return nil, err
+	}
+	s, err := NewServiceOn(backend, getenv, version, log, now)
+	if err != nil {
+		return nil, errors.Join(err, backend.Close())
+	}
+	return s, nil
+}
+
+// NewServiceOn makes the service that the settings describe on a store that is open. Closing the service closes the store.
+func NewServiceOn(b Backend, getenv func(string) string, version string, log *slog.Logger, now func() time.Time) (*Service, error) {
 	c := &config.Config{}
 	if path := getenv(SettingConfig); path != "" {
 		var err error
@@ -70,13 +83,9 @@ func NewService(ctx context.Context, getenv func(string) string, version string,
 	if err != nil {
 		return nil, err
 	}
-	backend, err := openBackend(ctx, getenv(SettingStore))
+	p, err := NewPipeline(rules, decoder, b, "", now)
 	if err != nil {
 		return nil, err
-	}
-	p, err := NewPipeline(rules, decoder, backend, "", now)
-	if err != nil {
-		return nil, errors.Join(err, backend.Close())
 	}
 	policy := access.Policy{PlatformAuth: strings.EqualFold(getenv(settingPlatformAuth), "true")}
 	switch mode := getenv(SettingAuth); mode {
@@ -84,10 +93,10 @@ func NewService(ctx context.Context, getenv func(string) string, version string,
 	case "entra":
 		policy.Entra = true
 	default:
-		return nil, errors.Join(fmt.Errorf("%s is %q, but is to be key or entra", SettingAuth, mode), backend.Close())
+		return nil, fmt.Errorf("%s is %q, but is to be key or entra", SettingAuth, mode)
 	}
 	return &Service{
-		store: backend, process: p, ingest: ingest.New(p, backend, backend.SetAside, now), from: rules.Provenance(live, version),
+		store: b, process: p, ingest: ingest.New(p, b, b.SetAside, now), from: rules.Provenance(live, version),
 		hubs: c.Hubs, policy: policy, version: version, log: log, now: now,
 	}, nil
 }
