@@ -21,34 +21,32 @@ func parseGUID[T string | []byte](s T) (GUID, error) {
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return g, ErrGUID
 	}
-	i := 0
-	for p := 0; p < 36; {
-		if p == 8 || p == 13 || p == 18 || p == 23 {
-			p++
-			continue
-		}
-		hi, lo := nibble(s[p]), nibble(s[p+1])
-		if hi > 15 || lo > 15 {
-			return GUID{}, ErrGUID
-		}
+	bad := byte(0)
+	for i, p := range pairs {
+		hi, lo := nibbles[s[p]], nibbles[s[p+1]]
+		bad |= hi | lo
 		g[i] = hi<<4 | lo
-		i++
-		p += 2
+	}
+	if bad > 15 {
+		return GUID{}, ErrGUID
 	}
 	return g, nil
 }
 
-func nibble(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
-	case 'A' <= c && c <= 'F':
-		return c - 'A' + 10
+// pairs are the places of the sixteen pairs of digits in a GUID's text.
+var pairs = [16]uint8{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34}
+
+// nibbles holds the value of each hexadecimal digit, and 0xff for every other byte. Rules read several GUIDs of each event,
+// so a byte costs one look-up.
+var nibbles = func() (of [256]byte) {
+	for c := range of {
+		of[c] = 0xff
 	}
-	return 0xff
-}
+	for n := range byte(16) {
+		of["0123456789abcdef"[n]], of["0123456789ABCDEF"[n]] = n, n
+	}
+	return of
+}()
 
 // String returns the lower-case text form.
 func (g GUID) String() string {

@@ -28,7 +28,7 @@ func (a all) Eval(ev *event.Event, tr *Trace) Truth {
 	t, mark := True, tr.mark()
 	for _, p := range a {
 		t = min(t, p.Eval(ev, tr))
-		if t == False && tr == nil {
+		if t == False && !tr.KeepsFacts() {
 			break
 		}
 	}
@@ -46,7 +46,7 @@ func (a anyOf) Eval(ev *event.Event, tr *Trace) Truth {
 	t, mark := False, tr.mark()
 	for _, p := range a {
 		t = max(t, p.Eval(ev, tr))
-		if t == True && tr == nil {
+		if t == True && !tr.KeepsFacts() {
 			break
 		}
 	}

@@ -150,17 +150,16 @@ func (e *Engine) Reads(k event.Kind) bool { return int(k) < len(e.byKind) && len
 // The verdict's facts are its own; its Missing is reused after yield returns. It allocates only for
 // True verdicts.
 func (e *Engine) Eval(ev *event.Event, s *Scratch, yield func(*Verdict)) {
+	s.trace.brief = true
 	for _, i := range e.byKind[ev.Kind] {
 		r := e.rules[i]
-		switch r.eval(ev, nil) {
+		s.trace.Missing = s.trace.Missing[:0]
+		switch r.eval(ev, &s.trace) {
 		case True:
 			v := r.Verdict(ev)
 			v.Index = i
 			yield(&v)
 		case Unknown:
-			s.trace.Missing = s.trace.Missing[:0]
-			s.trace.brief = true
-			r.eval(ev, &s.trace)
 			s.verdict = Verdict{Rule: r, Index: i, Truth: Unknown, Missing: s.trace.Missing}
 			yield(&s.verdict)
 		case False:
@@ -174,7 +173,7 @@ type Scratch struct {
 	verdict Verdict
 }
 
-// eval returns the rule's truth. A non-nil Trace gathers what was missing; facts are Verdict's business.
+// eval returns the rule's truth. The Trace gathers what was missing where that is Unknown; facts are Verdict's business.
 func (r *Rule) eval(ev *event.Event, tr *Trace) Truth {
 	scope := True
 	if r.Scope != nil {
@@ -190,7 +189,7 @@ func (r *Rule) eval(ev *event.Event, tr *Trace) Truth {
 		}
 		mark := tr.mark()
 		t = max(t, tr.settle(l.When.Eval(ev, tr), mark))
-		if t == True && tr == nil {
+		if t == True && scope == True {
 			break
 		}
 	}

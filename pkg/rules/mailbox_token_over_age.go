@@ -81,7 +81,7 @@ func overClientAge(ref *reference.Data) rule.Predicate {
 		if !ok || c.MaxAge == 0 {
 			return rule.False
 		}
-		if tr == nil && ev.Time.OK() && ev.Token.IssuedAt.OK() {
+		if !tr.KeepsFacts() && ev.Time.OK() && ev.Token.IssuedAt.OK() {
 			return truth(ev.Time.V.Sub(ev.Token.IssuedAt.V) > c.MaxAge)
 		}
 		return rule.Longer(event.IssuedAt, event.EventTime, c.MaxAge).Eval(ev, tr)
