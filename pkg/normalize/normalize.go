@@ -63,13 +63,37 @@ type Scratch struct {
 	lists  [8][]string
 	used   int
 	inner  string // the audit record, where it came as JSON in a string
+	fill   reader
+
+	elements []decode.Value // of the array that was read last
+	gather   func(decode.Value) error
 }
+
+// maxElements bounds the elements for which memory is kept from one record to the next.
+const maxElements = 1 << 10
 
 func (s *Scratch) reset() {
 	s.record.Reset()
 	s.nested.Reset()
 	s.used = 0
 	s.inner = ""
+	clear(s.elements)
+	if s.elements = s.elements[:0]; cap(s.elements) > maxElements {
+		s.elements = nil
+	}
+}
+
+// array returns the elements of an array, which are valid until the next call.
+func (s *Scratch) array(d decode.Decoder, raw string) ([]decode.Value, error) {
+	if s.gather == nil { // once: a function that is handed to an interface is allocated
+		s.gather = func(v decode.Value) error {
+			s.elements = append(s.elements, v)
+			return nil
+		}
+	}
+	s.elements = s.elements[:0]
+	err := d.Array(raw, s.gather)
+	return s.elements, err
 }
 
 // list returns an empty list that is reused for the next record.
@@ -106,7 +130,8 @@ func (n *Normalizer) Normalize(r *envelope.Record, s *Scratch, ev *event.Event) 
 		}
 	}
 	ev.Kind, ev.Category = kind, category
-	f := reader{n: n, s: s, v: &s.record, ev: ev}
+	s.fill = reader{n: n, s: s, v: &s.record, ev: ev}
+	f := &s.fill
 	switch kind {
 	case event.SignIn:
 		f.signIn()
@@ -243,15 +268,15 @@ func (f *reader) list(slot decode.Slot) event.List {
 }
 
 func (f *reader) elements(raw string) event.List {
-	out := f.s.list()
-	err := f.n.decoder.Array(raw, func(v decode.Value) error {
-		if t := text(v); t.State == event.Present {
-			*out = append(*out, t.V)
-		}
-		return nil
-	})
+	elements, err := f.s.array(f.n.decoder, raw)
 	if err != nil {
 		return event.List{State: event.Unreadable}
+	}
+	out := f.s.list()
+	for _, e := range elements {
+		if t := text(e); t.State == event.Present {
+			*out = append(*out, t.V)
+		}
 	}
 	return event.Of(*out)
 }
@@ -268,9 +293,8 @@ func (f *reader) count(slot decode.Slot) event.Int {
 		if strings.TrimSpace(v.Text) == "" {
 			return event.Int{}
 		}
-		var n int64
-		if f.n.decoder.Array(v.Text, func(decode.Value) error { n++; return nil }) == nil {
-			return event.Of(n)
+		if elements, err := f.s.array(f.n.decoder, v.Text); err == nil {
+			return event.Of(int64(len(elements)))
 		}
 	case decode.Number, decode.True, decode.False, decode.Object:
 	}
@@ -287,12 +311,12 @@ func (f *reader) holds(slots ...decode.Slot) event.Flag {
 		case decode.Null:
 			return event.Flag{State: event.Null}
 		case decode.Object, decode.String:
-			t := strings.Join(strings.Fields(v.Text), "")
+			t := strings.TrimSpace(v.Text)
 			if t == "" && v.Kind == decode.String {
 				continue
 			}
-			if strings.HasPrefix(t, "{") {
-				return event.Of(t != "{}")
+			if members, ok := strings.CutPrefix(t, "{"); ok {
+				return event.Of(strings.TrimSpace(members) != "}")
 			}
 			return event.Flag{State: event.Unreadable}
 		case decode.Number, decode.True, decode.False, decode.Array:
@@ -319,12 +343,16 @@ func (f *reader) pairs(v decode.Value, yield func(name, value string)) event.Sta
 	case decode.Number, decode.True, decode.False, decode.Object:
 		return event.Unreadable
 	}
-	err := f.n.decoder.Array(v.Text, func(e decode.Value) error {
+	elements, err := f.s.array(f.n.decoder, v.Text)
+	if err != nil {
+		return event.Unreadable
+	}
+	for _, e := range elements {
 		switch e.Kind {
 		case decode.Object:
 			f.s.nested.Reset()
 			if err := f.n.decoder.Object(e.Text, decode.Pair, &f.s.nested); err != nil {
-				return err
+				return event.Unreadable
 			}
 			value := f.s.nested.Get(decode.SlotPairValue)
 			yield(text(f.s.nested.Get(decode.SlotPairName)).V, scalarOrRaw(value))
@@ -333,10 +361,6 @@ func (f *reader) pairs(v decode.Value, yield func(name, value string)) event.Sta
 			yield(name, value)
 		case decode.Absent, decode.Null, decode.Number, decode.True, decode.False, decode.Array:
 		}
-		return nil
-	})
-	if err != nil {
-		return event.Unreadable
 	}
 	return event.Present
 }

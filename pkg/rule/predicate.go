@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/assay-sec/assay/pkg/event"
 )
@@ -136,7 +137,8 @@ func Eq[T comparable](f event.Field[T], want T) Predicate {
 
 // EqFold holds when the text equals want whatever the case: GUIDs, enumerations.
 func EqFold(f event.Field[string], want string) Predicate {
-	return Test(f, "is", want, func(v string) bool { return strings.EqualFold(v, want) })
+	w := fold(want)
+	return Test(f, "is", want, w.is)
 }
 
 // In holds when the field is one of the values, to the byte.
@@ -146,18 +148,54 @@ func In[T comparable](f event.Field[T], want ...T) Predicate {
 
 // InFold holds when the text is one of the values, whatever the case.
 func InFold(f event.Field[string], want ...string) Predicate {
-	return Test(f, "is one of", strings.Join(want, " "), func(v string) bool { return containsFold(want, v) })
+	ws := folds(want)
+	return Test(f, "is one of", strings.Join(want, " "), func(v string) bool { return isOne(ws, v) })
 }
 
 // HasFold holds when the list has one of the values, whatever the case.
 func HasFold(f event.Field[[]string], want ...string) Predicate {
+	ws := folds(want)
 	return Test(f, "has one of", strings.Join(want, " "), func(vs []string) bool {
-		return slices.ContainsFunc(vs, func(v string) bool { return containsFold(want, v) })
+		return slices.ContainsFunc(vs, func(v string) bool { return isOne(ws, v) })
 	})
 }
 
-func containsFold(list []string, v string) bool {
-	return slices.ContainsFunc(list, func(w string) bool { return strings.EqualFold(w, v) })
+// folded is a text that others are compared with whatever the case.
+type folded struct {
+	text string
+	// fixed says that no text of another length equals it: it is of ASCII alone, without the letters k and s, which have
+	// partners of more bytes (the Kelvin sign, the long s).
+	fixed bool
+}
+
+func fold(s string) folded {
+	fixed := !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf || strings.ContainsRune("kKsS", r) })
+	return folded{s, fixed}
+}
+
+func folds(list []string) []folded {
+	out := make([]folded, len(list))
+	for i, s := range list {
+		out[i] = fold(s)
+	}
+	return out
+}
+
+// is reports what strings.EqualFold does, mostly from the length.
+func (w folded) is(v string) bool {
+	if w.fixed && len(v) != len(w.text) {
+		return false
+	}
+	return v == w.text || strings.EqualFold(v, w.text)
+}
+
+func isOne(list []folded, v string) bool {
+	for i := range list {
+		if list[i].is(v) {
+			return true
+		}
+	}
+	return false
 }
 
 // Contains holds when the text contains sub, to the byte.
