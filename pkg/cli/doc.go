@@ -42,7 +42,7 @@
 //
 //	records, evaluated
 //	ignored, ignoredByCategory                  records that no rule reads
-//	setAside, setAsideByReason, setAsidePlaces  records that could not be read, and where the first ones stand
+//	setAside, setAsideByReason, setAsidePlaces, setAsideDetails  records that could not be read, and where the first ones stand
 //	findings, newFindings
 //	alerts                                      by severity, of enabled rules
 //	observed, observing                         alerts by rule that only observes, and by rule why it does

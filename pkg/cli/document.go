@@ -124,8 +124,10 @@ type summary struct {
 	SetAsideByReason  map[string]int64 `json:"setAsideByReason"`
 	// SetAsidePlaces are the places of the first records set aside, by reason.
 	SetAsidePlaces map[string][]string `json:"setAsidePlaces"`
-	Findings       int64               `json:"findings"`
-	NewFindings    int64               `json:"newFindings"`
+	// SetAsideDetails say what was wrong with the first of them, by reason.
+	SetAsideDetails map[string]string `json:"setAsideDetails"`
+	Findings        int64             `json:"findings"`
+	NewFindings     int64             `json:"newFindings"`
 	// Alerts counts, by severity, the alerts of rules that are enabled.
 	Alerts map[string]int64 `json:"alerts"`
 	// Observed counts, by rule, the alerts of rules that only observe.
@@ -148,7 +150,7 @@ func newSummary(r *pipeline.Report, rules []*rule.Rule) summary {
 	s := summary{
 		Records: r.Records, Evaluated: r.Evaluated,
 		IgnoredByCategory: orEmpty(r.Ignored), Ignored: total(r.Ignored),
-		SetAsideByReason: orEmpty(r.SetAside), SetAside: total(r.SetAside), SetAsidePlaces: orEmpty(r.Examples),
+		SetAsideByReason: orEmpty(r.SetAside), SetAside: total(r.SetAside), SetAsidePlaces: orEmpty(r.Examples), SetAsideDetails: orEmpty(r.Details),
 		Findings: r.Findings, NewFindings: r.NewFindings,
 		Alerts: map[string]int64{}, Observed: map[string]int64{}, Observing: map[string]string{},
 		NotEvaluable: map[string]blind{}, Seconds: r.Seconds,
@@ -164,7 +166,7 @@ func newSummary(r *pipeline.Report, rules []*rule.Rule) summary {
 		}
 	}
 	for _, rule := range rules {
-		if s.Observed[rule.ID] > 0 || isObserving(rule) && rule.StageReason != "" {
+		if s.Observed[rule.ID] > 0 || isObserving(rule) && rule.Lacks != "" {
 			s.Observing[rule.ID] = rule.StageReason
 		}
 	}

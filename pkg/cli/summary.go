@@ -15,9 +15,9 @@ const labelColumns = 16
 // summary writes what the run did for people. bytes is the size of the input, 0 if it is not known.
 func (p *page) summary(s summary, bytes int64) {
 	p.label("records", plain, number(s.Records))
-	p.part("evaluated", s.Evaluated, nil, nil)
-	p.part("ignored", s.Ignored, s.IgnoredByCategory, nil)
-	p.part("set aside", s.SetAside, s.SetAsideByReason, s.SetAsidePlaces)
+	p.part("evaluated", s.Evaluated, nil, nil, nil)
+	p.part("ignored", s.Ignored, s.IgnoredByCategory, nil, nil)
+	p.part("set aside", s.SetAside, s.SetAsideByReason, s.SetAsidePlaces, s.SetAsideDetails)
 	p.label("findings", plain, number(s.Findings)+newText(s.NewFindings, s.Findings))
 	p.alertCounts(s)
 	p.observed(s)
@@ -33,8 +33,8 @@ func (p *page) label(name string, st style, text string) {
 	p.fit(faint, name, labelColumns).put(st, text).end()
 }
 
-// part writes one summand of the records, broken down by name.
-func (p *page) part(name string, n int64, by map[string]int64, places map[string][]string) {
+// part writes one summand of the records, broken down by name, with the first places and what was wrong at the first.
+func (p *page) part(name string, n int64, by map[string]int64, places map[string][]string, details map[string]string) {
 	st := plain
 	if places != nil && n > 0 {
 		st = yellow
@@ -53,6 +53,9 @@ func (p *page) part(name string, n int64, by map[string]int64, places map[string
 			}
 		}
 		p.wrap(plain, labelColumns+gap, line)
+		if d := details[key]; d != "" {
+			p.wrap(faint, labelColumns+gap+gap, d)
+		}
 	}
 }
 

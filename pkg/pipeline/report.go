@@ -20,9 +20,12 @@ type Report struct {
 	SetAside  map[string]int64 // by reason
 	// Examples are the places of the first records set aside, by reason, at most three each.
 	Examples map[string][]string
+	// Details say what was wrong with the first record set aside, by reason, in a sentence.
+	Details map[string]string
 
 	Findings    int64 // matches of rules in this run, known ones included
 	NewFindings int64 // of them, those that the store did not have
+	Refused     int64 // of them, those that the store refused for good: set aside as "store-refused"
 	Alerts      map[alert.ID]*Touched
 
 	// NotEvaluable tells, by rule id, on how many records a rule could not be decided and what was missing.
@@ -34,7 +37,7 @@ type Report struct {
 // NewReport returns the report of a run that has done nothing yet.
 func NewReport() *Report {
 	return &Report{
-		Ignored: map[string]int64{}, SetAside: map[string]int64{}, Examples: map[string][]string{},
+		Ignored: map[string]int64{}, SetAside: map[string]int64{}, Examples: map[string][]string{}, Details: map[string]string{},
 		Alerts: map[alert.ID]*Touched{}, NotEvaluable: map[string]*Blind{},
 	}
 }
@@ -48,6 +51,7 @@ func (r *Report) Add(o *Report) {
 	r.Evaluated += o.Evaluated
 	r.Findings += o.Findings
 	r.NewFindings += o.NewFindings
+	r.Refused += o.Refused
 	r.Seconds += o.Seconds
 	for name, n := range o.Ignored {
 		r.Ignored[name] += n
@@ -58,6 +62,11 @@ func (r *Report) Add(o *Report) {
 	for reason, places := range o.Examples {
 		r.Examples[reason] = slices.Concat(r.Examples[reason], places)
 		r.Examples[reason] = r.Examples[reason][:min(len(r.Examples[reason]), maxExamples)]
+	}
+	for reason, detail := range o.Details {
+		if _, known := r.Details[reason]; !known {
+			r.Details[reason] = detail
+		}
 	}
 	for id, t := range o.Alerts {
 		mine := r.Alerts[id]
@@ -189,6 +198,9 @@ func (r *recorder) record(ctx context.Context, b *batch) error {
 			s.Seen, s.Run = r.now(), r.o.From.Run
 			if ex := r.report.Examples[s.Reason]; len(ex) < maxExamples {
 				r.report.Examples[s.Reason] = append(ex, s.Place)
+				if len(ex) == 0 {
+					r.report.Details[s.Reason] = s.Detail
+				}
 			}
 		}
 		if err := r.store.SetAside(ctx, b.setAside); err != nil {
@@ -196,11 +208,9 @@ func (r *recorder) record(ctx context.Context, b *batch) error {
 		}
 	}
 	for _, group := range byAlert(b.findings) {
-		out, err := r.store.Record(ctx, group)
-		if err != nil {
-			return fmt.Errorf("record %d findings of alert %s: %w", len(group), group[0].AlertID, err)
+		if err := r.keep(ctx, group); err != nil {
+			return err
 		}
-		r.touch(group, out)
 	}
 	return nil
 }

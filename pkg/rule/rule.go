@@ -34,6 +34,8 @@ type Rule struct {
 	Stage Stage
 	// StageReason says why the rule does not stand at its full stage, for the summary: "observe: …".
 	StageReason string
+	// Lacks names the reference data for want of which alone the rule only observes, e.g. "mailClients".
+	Lacks string
 
 	Doc Doc
 }

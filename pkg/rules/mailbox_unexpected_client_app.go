@@ -92,6 +92,7 @@ func mailboxUnexpectedClientApp(ref *reference.Data, _ *knobs) *rule.Rule {
 	}
 	if !ref.MailClientsConfigured() {
 		r.Stage = rule.Observe
+		r.Lacks = ref.MailClients().Name()
 		r.StageReason = "mailClients is not configured: count ClientAppId and AppId over 30 days of your own MailItemsAccessed records, " +
 			"review them, and list them under defaults or the tenant"
 	}
