@@ -142,8 +142,9 @@ executables: go ## Build the executables of all platforms into dist/, reproducib
 	@cat dist/SHA256SUMS
 
 .PHONY: soak
-soak: build ## Run 5 GB through assay and show that its memory stays flat (SOAK=GB)
+soak: build ## Run 5 GB through assay and show that its memory stays flat (SOAK=GB); kill the handler in 100,000 events
 	@$(GO) run ./pkg/bench/measure -soak $${SOAK:-5} bin/assay
+	@$(GO) test -count 1 -timeout 30m -v -run 'TestKills' ./functions -kill-events 100000 -kills 15
 
 .PHONY: benign
 benign: go ## Hold 100,000 ordinary records against the rules: none may raise an alert of high severity

@@ -143,9 +143,11 @@ func (l *located) Next() (envelope.Record, error) {
 	return r, err
 }
 
+// locate names the message by its sequence number alone: its place in the batch changes with how the host cuts the partition,
+// and ids of what is set aside are made of places.
 func (l *located) locate(o *envelope.Origin) {
 	if i := o.Message - 1; i >= 0 && i < len(l.messages) {
-		o.Sequence, o.Enqueued = l.messages[i].Sequence, l.messages[i].Enqueued
+		o.Sequence, o.Enqueued, o.Message = l.messages[i].Sequence, l.messages[i].Enqueued, 0
 	}
 }
 

@@ -432,6 +432,33 @@ func TestMarkersOfOtherBatches(t *testing.T) {
 	}
 }
 
+// A record has one place, wherever the host cuts the partition: ids of what is set aside are made of it.
+func TestPlacesDoNotDependOnTheCut(t *testing.T) {
+	t.Parallel()
+	places := func(b Batch) map[string]string {
+		out := map[string]string{}
+		for src := b.source(); ; {
+			r, err := src.Next()
+			if errors.Is(err, io.EOF) {
+				return out
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			out[r.Body] = r.Origin.String()
+		}
+	}
+	long, short := places(batch(0, 10)), places(batch(4, 3))
+	if len(short) != 3 {
+		t.Fatal(short)
+	}
+	for body, place := range short {
+		if long[body] != place {
+			t.Errorf("%s stands at %s and at %s", body, place, long[body])
+		}
+	}
+}
+
 func TestBrokenPartsAreCountedUnderAMarkerToo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
