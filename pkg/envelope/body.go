@@ -95,7 +95,7 @@ func (m *Messages) open(quoted layered) rune {
 func (m *Messages) Next() (Record, error) {
 	for {
 		rec, err := m.text.next()
-		if err != io.EOF {
+		if err == nil || !errors.Is(err, io.EOF) {
 			return rec, err
 		}
 		if m.next == atEnd {
@@ -277,7 +277,7 @@ func (m *Messages) hold(s string) {
 		origin: m.origin, limit: m.limit, frames: frames, message: true, seen: seen, levels: m.levels + 1,
 		inside: t.inside,
 	}
-	t.window.hold(s, m.origin.Line)
+	t.hold(s, m.origin.Line)
 }
 
 func (m *Messages) broken(reason, detail, text string) *Broken {

@@ -1,6 +1,7 @@
 package envelope
 
 import (
+	"errors"
 	"io"
 	"strings"
 )
@@ -130,7 +131,7 @@ func (t *table) next() (Record, error) {
 
 // end is called behind the last row.
 func (t *table) end() error {
-	if b, ok := t.err.(*Broken); ok {
+	if b := (*Broken)(nil); errors.As(t.err, &b) {
 		t.err = io.EOF
 		at := t.origin
 		at.Line = t.line

@@ -111,9 +111,9 @@ func isLog(path string) bool {
 		if err != nil {
 			return true // say so when its turn comes
 		}
-		defer file.Close()
 		head := make([]byte, 512)
 		n, _ := io.ReadFull(file, head)
+		_ = file.Close()
 		text := string(head[:n])
 		if strings.HasPrefix(text, gzipMagic) {
 			return true
@@ -146,10 +146,10 @@ func (f *Files) Next() (Record, error) {
 			return Record{}, err
 		}
 		f.records = nil
-		if closed := f.close(); err == io.EOF && closed != nil {
+		if closed := f.close(); errors.Is(err, io.EOF) && closed != nil {
 			err = closed
 		}
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			return Record{}, err
 		}
 	}

@@ -65,8 +65,10 @@ func TestFiles(t *testing.T) {
 	if err := os.Symlink(filepath.Join(root, "b.json"), filepath.Join(root, "link.json")); err != nil {
 		t.Fatal(err)
 	}
-	f := NewFiles([]string{root, "-", filepath.Join(root, "no"), filepath.Join(root, "missing"), filepath.Join(root, "picture.png"),
-		filepath.Join(root, "link.json")}, strings.NewReader(`[{"a":5}]`))
+	f := NewFiles([]string{
+		root, "-", filepath.Join(root, "no"), filepath.Join(root, "missing"), filepath.Join(root, "picture.png"),
+		filepath.Join(root, "link.json"),
+	}, strings.NewReader(`[{"a":5}]`))
 	same(t, readFiles(t, f, root), []string{
 		`a/y.csv:2 {"Type":"x","Category":"y"}`,
 		`a/z.JSONL:1 {"a":1}`,

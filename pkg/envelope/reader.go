@@ -194,7 +194,7 @@ func (f *inflated) Read(p []byte) (int, error) {
 
 func (f *inflated) explain(err error) error {
 	switch {
-	case err == nil || err == io.EOF:
+	case err == nil || errors.Is(err, io.EOF):
 		return err
 	case f.src != nil && f.src.err != nil:
 		return f.src.err

@@ -113,7 +113,7 @@ func (r *reference) value(v string, line int64) {
 			r.record(v, line)
 		}
 	case '"':
-		r.string(v, line)
+		r.string(v)
 	default:
 		r.record(v, line)
 	}
@@ -129,7 +129,7 @@ func (r *reference) array(v string, line int64) {
 }
 
 // string reads a string among records.
-func (r *reference) string(v string, line int64) {
+func (r *reference) string(v string) {
 	if r.file {
 		r.unknown = true // the places differ; files of strings have tests of their own
 		return

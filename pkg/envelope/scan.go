@@ -56,6 +56,7 @@ func (v verdict) String() string {
 		return "the line ends inside a record"
 	case notJSON:
 		return "the text is no JSON"
+	case whole, batch:
 	}
 	return "no trouble"
 }

@@ -46,7 +46,7 @@ func (s *splitter) next() (Record, error) {
 	for {
 		if s.peeled != nil {
 			rec, err := s.peeled.Next()
-			if err != io.EOF {
+			if err == nil || !errors.Is(err, io.EOF) {
 				return rec, err
 			}
 			if s.message {
@@ -91,10 +91,9 @@ func (s *splitter) next() (Record, error) {
 			continue
 		}
 		rec, err := s.element()
-		if err == errOpened {
-			continue
+		if err == nil || !errors.Is(err, errOpened) {
+			return rec, err
 		}
-		return rec, err
 	}
 }
 
