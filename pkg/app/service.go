@@ -16,26 +16,14 @@ import (
 	"github.com/assay-sec/assay/pkg/config"
 	"github.com/assay-sec/assay/pkg/ingest"
 	"github.com/assay-sec/assay/pkg/pipeline"
-	"github.com/assay-sec/assay/pkg/store"
-	"github.com/assay-sec/assay/pkg/store/sqlite"
 )
 
 // The app settings of the function app beside those that the Functions host reads for its triggers.
 const (
-	SettingStore        = "ASSAY_STORE"          // "sqlite:" and a path
 	SettingConfig       = "ASSAY_CONFIG"         // path of assay.yaml; empty: built-in defaults
 	SettingAuth         = "ASSAY_AUTH"           // "key" (default) or "entra"
 	settingPlatformAuth = "WEBSITE_AUTH_ENABLED" // written by App Service where its authentication is on
 )
-
-// sqliteScheme precedes the path in SettingStore.
-const sqliteScheme = "sqlite:"
-
-// Backend is a store of alerts and of small documents.
-type Backend interface {
-	store.Store
-	store.State
-}
 
 // Service is what the functions share. It is made once a process.
 type Service struct {
@@ -55,7 +43,7 @@ const live = "live"
 
 // NewService makes the service that the settings describe, store included. getenv reads an app setting.
 func NewService(ctx context.Context, getenv func(string) string, version string, log *slog.Logger, now func() time.Time) (*Service, error) {
-	backend, err := openBackend(ctx, getenv(SettingStore))
+	backend, err := openBackend(ctx, getenv, now)
 	if err != nil {
 		return nil, err
 	}
@@ -101,14 +89,6 @@ func NewServiceOn(b Backend, getenv func(string) string, version string, log *sl
 	}, nil
 }
 
-func openBackend(ctx context.Context, setting string) (Backend, error) {
-	path, ok := strings.CutPrefix(setting, sqliteScheme)
-	if !ok || path == "" {
-		return nil, fmt.Errorf("%s is %q, but is to be %s and a path", SettingStore, setting, sqliteScheme)
-	}
-	return sqlite.Open(ctx, path)
-}
-
 // Close ends the use of the store.
 func (s *Service) Close() error { return s.store.Close() }
 
@@ -145,7 +125,7 @@ func (s *Service) summarise(ctx context.Context, b ingest.Batch, r *pipeline.Rep
 	}
 	attrs := []any{
 		"hub", b.Hub, "partition", b.Partition, "messages", len(b.Messages), "records", r.Records, "evaluated", r.Evaluated,
-		"ignored", total(r.Ignored), "setAside", total(r.SetAside), "findings", r.Findings, "newFindings", r.NewFindings,
+		"ignored", total(r.Ignored), "setAside", total(r.SetAside), "findings", r.Findings, "newFindings", r.NewFindings, "refused", r.Refused,
 		"alerts", len(r.Alerts), "seconds", r.Seconds,
 	}
 	if n := len(b.Messages); n > 0 {
