@@ -17,7 +17,7 @@ func readBody(t testing.TB, body string) []string {
 	var out []string
 	for m := Body(body, Origin{Source: "hub"}); len(out) <= len(body)+1; {
 		rec, err := m.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out
 		}
 		part := (*Broken)(nil)

@@ -17,7 +17,7 @@ func readFiles(t *testing.T, f *Files, root string) []string {
 		rec, err := f.Next()
 		part := (*Broken)(nil)
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return out
 		case errors.As(err, &part):
 			out = append(out, part.Origin.String()+" !"+part.Reason)

@@ -77,7 +77,7 @@ func readAll(t *testing.T, r interface{ Next() (Record, error) }, size int) []en
 		rec, err := r.Next()
 		part := (*Broken)(nil)
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return out
 		case errors.As(err, &part):
 			if len(part.Copy) > MaxCopy || part.Reason == "" || part.Detail == "" {

@@ -16,7 +16,7 @@ func read(t *testing.T, r *Reader) []string {
 	var out []string
 	for range 1 << 20 {
 		rec, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out
 		}
 		if err != nil {

@@ -60,7 +60,7 @@ func elements(text string, in bool, yield func(value string, at int)) bool {
 			}
 		}
 		v, err := d.ReadValue()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return !in
 		}
 		if err != nil {
