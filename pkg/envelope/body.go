@@ -184,8 +184,8 @@ func (m *Messages) rest(at int) (string, bool) {
 	if len(m.buf) < len(raw)+16 {
 		m.buf = make([]byte, len(raw)+16)
 	}
-	_, n, _, closed, ok := layered{raw, 1}.undo(m.buf, 0)
-	return string(m.buf[:n]), ok && !closed
+	buf, n, _, closed, ok := layered{raw, 1}.undo(m.buf, 0)
+	return string(buf[:n]), ok && !closed
 }
 
 // string reads the message behind the opening quote at m.at.
