@@ -100,6 +100,7 @@ type test[T any] struct {
 	op      string
 	operand string
 	holds   func(T) bool
+	values  []string // that it holds for and, but for the case, no others; nil: not known
 }
 
 func (c test[T]) Eval(ev *event.Event, tr *Trace) Truth {
@@ -127,29 +128,38 @@ func (c test[T]) String() string {
 // Test is a comparison of one field that the other constructors do not name. op and operand
 // describe it to people.
 func Test[T any](f event.Field[T], op, operand string, holds func(T) bool) Predicate {
-	return test[T]{f, op, operand, holds}
+	return test[T]{f, op, operand, holds, nil}
 }
 
 // Eq holds when the field equals want, to the byte.
 func Eq[T comparable](f event.Field[T], want T) Predicate {
-	return Test(f, "is", fmt.Sprint(want), func(v T) bool { return v == want })
+	holds := func(v T) bool { return v == want }
+	return test[T]{f, "is", fmt.Sprint(want), holds, texts(want)}
 }
 
 // EqFold holds when the text equals want whatever the case: GUIDs, enumerations.
 func EqFold(f event.Field[string], want string) Predicate {
 	w := fold(want)
-	return Test(f, "is", want, w.is)
+	return test[string]{f, "is", want, w.is, []string{want}}
 }
 
 // In holds when the field is one of the values, to the byte.
 func In[T comparable](f event.Field[T], want ...T) Predicate {
-	return Test(f, "is one of", strings.Trim(fmt.Sprint(want), "[]"), func(v T) bool { return slices.Contains(want, v) })
+	holds := func(v T) bool { return slices.Contains(want, v) }
+	return test[T]{f, "is one of", strings.Trim(fmt.Sprint(want), "[]"), holds, texts(want...)}
+}
+
+// texts returns the values where they are texts.
+func texts[T any](values ...T) []string {
+	list, _ := any(values).([]string)
+	return list
 }
 
 // InFold holds when the text is one of the values, whatever the case.
 func InFold(f event.Field[string], want ...string) Predicate {
 	ws := folds(want)
-	return Test(f, "is one of", strings.Join(want, " "), func(v string) bool { return isOne(ws, v) })
+	holds := func(v string) bool { return isOne(ws, v) }
+	return test[string]{f, "is one of", strings.Join(want, " "), holds, want}
 }
 
 // HasFold holds when the list has one of the values, whatever the case.

@@ -87,14 +87,17 @@ type Verdict struct {
 
 // Engine evaluates a set of rules. It is immutable and safe for concurrent use.
 type Engine struct {
-	byKind [16][]int // places in rules
+	byKind [16]plan
 	rules  []*Rule
 }
 
 // NewEngine returns an engine for the rules that are not Off. It refuses a rule that could not work or not be told
 // apart, naming every fault of every rule at once.
-func NewEngine(rules []*Rule) (*Engine, error) {
+func NewEngine(rules []*Rule) (*Engine, error) { return newEngine(rules, fewest) }
+
+func newEngine(rules []*Rule, indexed int) (*Engine, error) {
 	e := &Engine{}
+	var places [16][]int
 	var errs []error
 	seen := map[string]bool{}
 	for _, r := range rules {
@@ -111,9 +114,12 @@ func NewEngine(rules []*Rule) (*Engine, error) {
 			continue
 		}
 		for _, k := range r.Kinds {
-			e.byKind[k] = append(e.byKind[k], len(e.rules))
+			places[k] = append(places[k], len(e.rules))
 		}
 		e.rules = append(e.rules, r)
+	}
+	for k := range places {
+		e.byKind[k] = newPlan(e.rules, places[k], indexed)
 	}
 	return e, errors.Join(errs...)
 }
@@ -146,14 +152,16 @@ func (r *Rule) check() error {
 func (e *Engine) Rules() []*Rule { return e.rules }
 
 // Reads reports whether any rule reads events of the kind.
-func (e *Engine) Reads(k event.Kind) bool { return int(k) < len(e.byKind) && len(e.byKind[k]) > 0 }
+func (e *Engine) Reads(k event.Kind) bool {
+	return int(k) < len(e.byKind) && len(e.byKind[k].always)+len(e.byKind[k].lookups) > 0
+}
 
 // Eval evaluates the rules for the event's kind and hands each verdict that is True or Unknown to yield.
 // The verdict's facts are its own; its Missing is reused after yield returns. It allocates only for
 // True verdicts.
 func (e *Engine) Eval(ev *event.Event, s *Scratch, yield func(*Verdict)) {
 	s.trace.brief = true
-	for _, i := range e.byKind[ev.Kind] {
+	for _, i := range e.byKind[ev.Kind].due(ev, s) {
 		r := e.rules[i]
 		s.trace.Missing = s.trace.Missing[:0]
 		switch r.eval(ev, &s.trace) {
@@ -173,6 +181,8 @@ func (e *Engine) Eval(ev *event.Event, s *Scratch, yield func(*Verdict)) {
 type Scratch struct {
 	trace   Trace
 	verdict Verdict
+	due     []int
+	key     []byte
 }
 
 // eval returns the rule's truth. The Trace gathers what was missing where that is Unknown; facts are Verdict's business.
