@@ -334,6 +334,10 @@ func (s *Server) serve(req Request, c *container, r *http.Request, body []byte) 
 			"partitionKey": map[string]any{"paths": []string{c.keyPath}, "kind": "Hash", "version": 2}, "defaultTtl": -1,
 		}}
 	case "ranges":
+		// The SDK reads the ranges as a feed: once there is no news, it has them all.
+		if r.Header.Get("If-None-Match") != "" {
+			return response{status: http.StatusNotModified, etag: `"1"`}
+		}
 		return response{status: 200, etag: `"1"`, body: map[string]any{"_rid": "AAAA", "_count": 1, "PartitionKeyRanges": []any{
 			map[string]any{"id": "0", "_rid": "AAAA", "_etag": `"1"`, "minInclusive": "", "maxExclusive": "FF", "ridPrefix": 0, "status": "online", "throughputFraction": 1, "parents": []string{}},
 		}}}
