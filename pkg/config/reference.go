@@ -76,6 +76,11 @@ func tenant(t *reference.TenantSource) map[string]func(value) {
 		"utiCoverage":      table(&t.UTICoverage, value.share),
 		"graphUtiCoverage": table(&t.GraphUTICoverage, value.share),
 		"riskLevels":       each(&t.RiskLevels, func(v value) (string, bool) { return v.word("low", "medium", "high", "hidden", "none") }),
+		"owaResources":     each(&t.OWAResources, value.host),
+		"tokenTypes":       each(&t.TokenTypes, value.phrase),
+		"authTypes":        each(&t.AuthTypes, value.phrase),
+		"deviceCodeApps":   each(&t.DeviceCodeApps, value.guid),
+		"fics":             each(&t.FICs, value.guid),
 		"testObservers":    each(&t.TestObservers, value.phrase),
 		"maxKeyAge":        into(&t.MaxKeyAge, value.duration),
 	}

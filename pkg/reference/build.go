@@ -147,6 +147,16 @@ func (b *builder) names(field string, list []string) names {
 	return out
 }
 
+// hosts compiles a set of host names, without scheme, port or path.
+func (b *builder) hosts(field string, list []string) names {
+	for i, s := range list {
+		if strings.ContainsAny(s, "/:* ") {
+			b.fail(at(field, i), "%q is not a host name", s)
+		}
+	}
+	return b.names(field, list)
+}
+
 func (b *builder) fits(field, s string) bool {
 	switch {
 	case s == "":
@@ -390,6 +400,11 @@ func (b *builder) tenant(field string, s TenantSource) *Tenant {
 		utiCoverage:     b.shares(field+".utiCoverage", s.UTICoverage),
 		graphCoverage:   b.shares(field+".graphUtiCoverage", s.GraphUTICoverage),
 		riskLevels:      b.names(field+".riskLevels", s.RiskLevels),
+		owaResources:    b.hosts(field+".owaResources", s.OWAResources),
+		tokenTypes:      b.names(field+".tokenTypes", s.TokenTypes),
+		authTypes:       b.names(field+".authTypes", s.AuthTypes),
+		deviceCodeApps:  b.guids(field+".deviceCodeApps", s.DeviceCodeApps),
+		fics:            b.guids(field+".fics", s.FICs),
 		testObservers:   b.names(field+".testObservers", s.TestObservers),
 		maxKeyAge:       s.MaxKeyAge,
 	}

@@ -72,6 +72,11 @@ func layer(base, t TenantSource) TenantSource {
 		UTICoverage:      eitherMap(t.UTICoverage, base.UTICoverage),
 		GraphUTICoverage: eitherMap(t.GraphUTICoverage, base.GraphUTICoverage),
 		RiskLevels:       either(t.RiskLevels, base.RiskLevels),
+		OWAResources:     either(t.OWAResources, base.OWAResources),
+		TokenTypes:       either(t.TokenTypes, base.TokenTypes),
+		AuthTypes:        either(t.AuthTypes, base.AuthTypes),
+		DeviceCodeApps:   either(t.DeviceCodeApps, base.DeviceCodeApps),
+		FICs:             either(t.FICs, base.FICs),
 		TestObservers:    either(t.TestObservers, base.TestObservers),
 		MaxKeyAge:        cmp.Or(t.MaxKeyAge, base.MaxKeyAge),
 	}

@@ -76,6 +76,11 @@ type Tenant struct {
 	utiCoverage     map[event.GUID]float64
 	graphCoverage   map[event.GUID]float64
 	riskLevels      names
+	owaResources    names
+	tokenTypes      names
+	authTypes       names
+	deviceCodeApps  guids
+	fics            guids
 	testObservers   names
 	maxKeyAge       time.Duration
 }
@@ -320,6 +325,31 @@ func (d *Data) VIPs() rule.Set {
 // RiskLevels is the set of levels of risk events that count.
 func (d *Data) RiskLevels() rule.Set {
 	return tenantNames{d, "riskLevels", func(t *Tenant) names { return t.riskLevels }}
+}
+
+// OWAResources is the set of hosts for which Outlook on the web obtains access tokens in ordinary use.
+func (d *Data) OWAResources() rule.Set {
+	return tenantNames{d, "owaResources", func(t *Tenant) names { return t.owaResources }}
+}
+
+// TokenTypes is the set of TokenType values of ordinary mailbox records.
+func (d *Data) TokenTypes() rule.Set {
+	return tenantNames{d, "tokenTypes", func(t *Tenant) names { return t.tokenTypes }}
+}
+
+// AuthTypes is the set of AuthType values of ordinary mailbox records.
+func (d *Data) AuthTypes() rule.Set {
+	return tenantNames{d, "authTypes", func(t *Tenant) names { return t.authTypes }}
+}
+
+// DeviceCodeApps is the set of applications whose users sign in by device code or by transfer from another device.
+func (d *Data) DeviceCodeApps() rule.Set {
+	return tenantGUIDs{d, "deviceCodeApps", func(t *Tenant) guids { return t.deviceCodeApps }}
+}
+
+// FICs is the set of the known federated identity credentials of applications.
+func (d *Data) FICs() rule.Set {
+	return tenantGUIDs{d, "fics", func(t *Tenant) guids { return t.fics }}
 }
 
 // TestObservers is the set of observers that see test tokens. It is empty until somebody names one.

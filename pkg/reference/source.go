@@ -145,6 +145,11 @@ type TenantSource struct {
 	UTICoverage      map[string]float64 `yaml:"utiCoverage,omitempty" json:"utiCoverage"`           // app id to the share of its mailbox records with a token id
 	GraphUTICoverage map[string]float64 `yaml:"graphUtiCoverage,omitempty" json:"graphUtiCoverage"` // app id to the share of its Graph records with a token id
 	RiskLevels       []string           `yaml:"riskLevels,omitempty" json:"riskLevels"`             // of risk events that count
+	OWAResources     []string           `yaml:"owaResources,omitempty" json:"owaResources"`         // hosts for which Outlook on the web obtains tokens
+	TokenTypes       []string           `yaml:"tokenTypes,omitempty" json:"tokenTypes"`             // TokenType values of ordinary mailbox records
+	AuthTypes        []string           `yaml:"authTypes,omitempty" json:"authTypes"`               // AuthType values of ordinary mailbox records
+	DeviceCodeApps   []string           `yaml:"deviceCodeApps,omitempty" json:"deviceCodeApps"`     // app ids that sign in by device code or transfer
+	FICs             []string           `yaml:"fics,omitempty" json:"fics"`                         // ids of the known federated identity credentials
 	TestObservers    []string           `yaml:"testObservers,omitempty" json:"testObservers"`       // observers that see test tokens
 	MaxKeyAge        time.Duration      `yaml:"maxKeyAge,omitempty" json:"maxKeyAge"`               // of a signing key's certificate; 0: no limit
 }

@@ -43,24 +43,39 @@ var catalogue = []constructor{
 	mailboxTokenOverAge,
 	mailboxTokenIssuedInFuture,
 	mailboxUTIMalformed,
+	mailboxUTIMissing,
 	mailboxUnexpectedClientApp,
 	mailboxClientAppProtocolMismatch,
 	mailboxScriptedClient,
 	mailboxAppOnlyUnlistedApp,
+	mailboxSyncByUnexpectedClient,
+	mailboxAccessThrottled,
+	mailboxNonownerOrExternal,
+	owaTokenRenewalAnomaly,
+	mailboxAuthTypeUnlisted,
+	mailboxAuditTampering,
 
 	// Every log.
 	iocIP,
+	iocUserAgent,
 
 	// Sign-ins.
 	signinFederatedTokenForManagedDomain,
 	signinFederationIssuerMismatch,
 	signinGoldenSAMLPattern,
 	signinFederatedMFANotTrusted,
+	signinDeviceCodeOrTransfer,
+	signinCrossTenantToExchange,
+	signinFirstPartyAppNonstandardClient,
+	signinUnboundTokenSensitive,
+	signinRecordIntegrity,
+	spSigninToMailUnlisted,
 
 	// Microsoft Graph activity.
 	graphTokenTimeAnomaly,
 	graphMailAccessUnlistedApp,
 	graphSigninActivityIDInvalid,
+	graphConsumerIDP,
 
 	// Risk and directory audit.
 	riskTokenIssuerAnomaly,

@@ -19,6 +19,9 @@ var scriptMarks = []string{
 // exchangeOnline is Exchange Online as the resource of a sign-in (Microsoft's list of first-party applications).
 const exchangeOnline = "00000002-0000-0ff1-ce00-000000000000"
 
+// microsoftGraph is Microsoft Graph as the resource of a sign-in (the same list).
+const microsoftGraph = "00000003-0000-0000-c000-000000000000"
+
 var webProtocol = regexp.MustCompile(`^Client=(OWA|WebServices)\b`)
 
 // mailboxScriptedClient finds mail that a script reads. Storm-0558 used PowerShell and Python against the API of Outlook on the

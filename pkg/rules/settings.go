@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/assay-sec/assay/pkg/rule"
@@ -17,10 +18,10 @@ type Settings map[string]Setting
 type Setting struct {
 	Stage    *rule.Stage
 	Severity *rule.Severity    // of every leg
-	Knobs    map[string]string // by name; durations such as 28h30m, true or false
+	Knobs    map[string]string // by name; durations such as 28h30m, whole numbers, true or false
 }
 
-// Knob is a documented duration or switch of a rule.
+// Knob is a documented duration, number or switch of a rule.
 type Knob struct {
 	Name    string
 	Default string
@@ -44,6 +45,16 @@ func (k *knobs) duration(name string, standard time.Duration, doc string) time.D
 			return 0, fmt.Errorf("%q is not a duration such as 28h30m", s)
 		}
 		return d, nil
+	})
+}
+
+func (k *knobs) whole(name string, standard int64, doc string) int64 {
+	return read(k, name, standard, doc, func(s string) (int64, error) {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil || n < 1 {
+			return 0, fmt.Errorf("%q is not a whole number from 1", s)
+		}
+		return n, nil
 	})
 }
 

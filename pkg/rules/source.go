@@ -20,6 +20,7 @@ const (
 	issuerValidator     = "https://github.com/AzureAD/azure-activedirectory-identitymodel-extensions-for-dotnet/blob/dev/src/Microsoft.IdentityModel.Validators/AadTokenValidationParametersExtension.cs"
 	graphActivityTable  = "https://learn.microsoft.com/en-us/azure/azure-monitor/reference/tables/microsoftgraphactivitylogs"
 	graphActivityLogs   = "https://learn.microsoft.com/en-us/graph/microsoft-graph-activity-logs-overview"
+	mailItemsAccessed   = "https://learn.microsoft.com/en-us/purview/audit-log-investigate-accounts"
 	rfc7515             = "https://www.rfc-editor.org/rfc/rfc7515"
 	rfc8725             = "https://www.rfc-editor.org/rfc/rfc8725"
 	firstPartyApps      = "https://learn.microsoft.com/en-us/troubleshoot/entra/entra-id/governance/verify-first-party-apps-sign-in"
