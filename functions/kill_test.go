@@ -51,7 +51,9 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "the handler ends:", stoppable(oracle))
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	_ = os.RemoveAll(builtFolder)
+	os.Exit(code)
 }
 
 // The points at which the handler asks.
@@ -465,14 +467,28 @@ func observation(i int) string {
 		`"tid":%q,"aud":"api://orders-%d","ver":"2.0","uti":"xMFjTVvJPE2OChJx_YE-AA"}}`, i, victim, 1+i%5, victim, victim, i%7)
 }
 
-// build makes the executable that is deployed.
-func build(t *testing.T) string {
-	t.Helper()
-	exe := filepath.Join(t.TempDir(), "assay")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", exe, ".")
+// builtFolder holds the executable while the tests of this process run.
+var builtFolder = filepath.Join(os.TempDir(), fmt.Sprintf("assay-%d", os.Getpid()))
+
+// built makes the executable that is deployed, once for all tests that ask for it.
+var built = sync.OnceValues(func() (string, error) {
+	if err := os.MkdirAll(builtFolder, 0o700); err != nil {
+		return "", err
+	}
+	exe := filepath.Join(builtFolder, "assay")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", exe, ".") //nolint:noctx // of no single test
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build the executable: %v\n%s", err, out)
+		return "", fmt.Errorf("build the executable: %w\n%s", err, out)
+	}
+	return exe, nil
+})
+
+func build(t *testing.T) string {
+	t.Helper()
+	exe, err := built()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return exe
 }

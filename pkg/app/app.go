@@ -98,6 +98,9 @@ func (r *Rules) Provenance(run, version string) alert.Provenance {
 	return alert.Provenance{Run: run, Assay: version, Reference: r.Version}
 }
 
+// EmbeddedStore returns the value of SettingStore for the embedded store at the path.
+func EmbeddedStore(path string) string { return sqliteScheme + path }
+
 // OpenStore opens the embedded store at the path, and makes it if there is none.
 func OpenStore(ctx context.Context, path string) (store.Store, error) { return sqlite.Open(ctx, path) }
 

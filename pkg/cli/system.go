@@ -29,6 +29,9 @@ type System struct {
 	Getenv func(string) string
 	OS     string // as runtime.GOOS names it
 	Home   func() (string, error)
+
+	Executable func() (string, error) // path of this program
+
 	Now    func() time.Time
 	Random io.Reader // of the ids of runs
 }
@@ -40,7 +43,7 @@ func Process(version string) System {
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		InTerminal:  term.IsTerminal(int(os.Stdin.Fd())),
 		OutTerminal: terminalOf(os.Stdout), ErrTerminal: terminalOf(os.Stderr),
-		Getenv: os.Getenv, OS: runtime.GOOS, Home: os.UserHomeDir, Now: time.Now, Random: rand.Reader,
+		Getenv: os.Getenv, OS: runtime.GOOS, Home: os.UserHomeDir, Executable: os.Executable, Now: time.Now, Random: rand.Reader,
 	}
 }
 
