@@ -20,6 +20,7 @@ const exitServe = 1
 
 // serve answers the Functions host until the context ends.
 func serve(ctx context.Context) int {
+	tuneMemory()
 	log := azfunc.NewLogger(os.Stdout, slog.LevelInfo)
 	var service *app.Service
 	err := azfunc.Run(ctx, azfunc.Options{Logger: log, Build: func(ctx context.Context) (*azfunc.Routes, error) {

@@ -1,0 +1,242 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/assay-sec/assay/pkg/app"
+	"github.com/assay-sec/assay/pkg/azfunc"
+	"github.com/assay-sec/assay/pkg/bench/corpus"
+)
+
+// cost asks for the measurements. They need a quiet machine, so the ordinary tests leave them out.
+var cost = flag.Bool("cost", false, "measure starts, memory and CPU of the executable, and hold them to their bounds")
+
+// served is the production executable, serving.
+type served struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	url   string
+	first time.Duration // from exec to the first answer
+	start time.Time
+}
+
+func serveExecutable(t *testing.T, exe string) *served {
+	t.Helper()
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, err := net.SplitHostPort(ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ln.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := &served{t: t, cmd: exec.CommandContext(t.Context(), exe, "serve"), url: "http://127.0.0.1:" + port}
+	s.cmd.Env = append(os.Environ(), azfunc.PortVariable+"="+port, app.SettingStore+"=sqlite:"+filepath.Join(t.TempDir(), "assay.db"))
+	s.start = time.Now()
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
+	})
+	for {
+		if conn, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil { //nolint:noctx // on this machine
+			_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+			line, err := bufio.NewReader(conn).ReadString('\n')
+			_ = conn.Close()
+			if err == nil && strings.Contains(line, " 204 ") {
+				break
+			}
+		}
+		if time.Since(s.start) > 20*time.Second {
+			t.Fatal("it does not answer")
+		}
+		time.Sleep(200 * time.Microsecond)
+	}
+	s.first = time.Since(s.start)
+	return s
+}
+
+func (s *served) post(body []byte) {
+	s.t.Helper()
+	resp, err := http.Post(s.url+"/signin", "application/json", bytes.NewReader(body)) //nolint:noctx // on this machine
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		s.t.Errorf("a batch is answered with %d", resp.StatusCode)
+	}
+}
+
+// memory returns resident and peak memory in bytes, as the kernel counts them.
+func (s *served) memory() (resident, peak int64) {
+	s.t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		s.t.Skip("this system does not tell the memory of a process in /proc")
+	}
+	for line := range strings.Lines(string(status)) {
+		f := strings.Fields(line)
+		if len(f) < 2 {
+			continue
+		}
+		n, _ := strconv.ParseInt(f[1], 10, 64)
+		switch f[0] {
+		case "VmRSS:":
+			resident = n << 10
+		case "VmHWM:":
+			peak = n << 10
+		}
+	}
+	return resident, peak
+}
+
+// cpu returns the processor time that the process has used, in ticks of ten milliseconds.
+func (s *served) cpu() time.Duration {
+	s.t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+	if err != nil {
+		s.t.Skip("this system does not tell the time of a process in /proc")
+	}
+	f := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	user, _ := strconv.ParseInt(f[11], 10, 64)
+	system, _ := strconv.ParseInt(f[12], 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// bodies makes requests of the host with so many messages each, of so many records each.
+func requestBody(t *testing.T, records []string, messages int, base64ed bool) []byte {
+	t.Helper()
+	each := len(records) / messages
+	list := make([]string, messages)
+	for i := range list {
+		m := `{"records":[` + strings.Join(records[i*each:(i+1)*each], ",") + `]}`
+		if base64ed {
+			m = base64.StdEncoding.EncodeToString([]byte(m))
+		}
+		list[i] = m
+	}
+	return []byte(`{"Data":{"events":` + text(t, text(t, list)) + `},"Metadata":{"PartitionContext":{"EventHubName":"signins","PartitionId":"0"}}}`)
+}
+
+func bound(t *testing.T, what string, got, most float64, unit string) {
+	t.Helper()
+	t.Logf("%-58s %8.1f %s (bound %.0f)", what, got, unit, most)
+	if got > most {
+		t.Errorf("%s: %.1f %s are more than %.0f", what, got, unit, most)
+	}
+}
+
+func median[T float64 | time.Duration](list []T) T {
+	slices.Sort(list)
+	return list[len(list)/2]
+}
+
+const mega = 1e6
+
+func TestCost(t *testing.T) {
+	if !*cost {
+		t.Skip("make bench asks for it")
+	}
+	exe := build(t)
+	info, err := os.Stat(exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s/%s, %d CPUs, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+	bound(t, "executable", float64(info.Size())/mega, 30, "MB")
+	records := corpus.Records(3, 4096)
+
+	t.Run("start", func(t *testing.T) {
+		body := requestBody(t, records[:16], 16, true)
+		var first, batch, idle []float64
+		for range 11 {
+			s := serveExecutable(t, exe)
+			s.post(body)
+			batch = append(batch, float64(time.Since(s.start).Microseconds())/1000)
+			first = append(first, float64(s.first.Microseconds())/1000)
+			resident, _ := s.memory()
+			idle = append(idle, float64(resident)/mega)
+			_ = s.cmd.Process.Kill()
+		}
+		bound(t, "exec to first answer, median of 11", median(first), 25, "ms")
+		bound(t, "exec to first answered batch, median of 11", median(batch), 40, "ms")
+		bound(t, "resident after one batch, median of 11", median(idle), 25, "MB")
+	})
+	t.Run("100,000 events", func(t *testing.T) {
+		s := serveExecutable(t, exe)
+		var all [][]byte
+		for i := 0; i+64 <= len(records); i += 64 {
+			all = append(all, requestBody(t, records[i:i+64], 64, true))
+		}
+		for i := range 100_000/64 + 1 {
+			s.post(all[i%len(all)])
+		}
+		resident, peak := s.memory()
+		t.Logf("peak %.1f MB", float64(peak)/mega)
+		bound(t, "resident after 100,000 events, 64 a batch", float64(resident)/mega, 60, "MB")
+	})
+	t.Run("16 bodies of 13 MB", func(t *testing.T) {
+		s := serveExecutable(t, exe)
+		big := requestBody(t, records[:2700], 270, true)
+		t.Logf("each body has %.1f MB", float64(len(big))/mega)
+		var all sync.WaitGroup
+		for range 16 {
+			all.Go(func() { s.post(big) })
+		}
+		all.Wait()
+		_, peak := s.memory()
+		bound(t, "peak with 16 large bodies in flight", float64(peak)/mega, 256, "MB")
+	})
+	t.Run("CPU", func(t *testing.T) {
+		for _, base64ed := range []bool{false, true} {
+			var flat []float64
+			for _, messages := range []int{16, 64, 256} {
+				body := requestBody(t, records[:messages], messages, base64ed)
+				payload := strings.Join(records[:messages], ",")
+				n := max(1, 60_000_000/len(body))
+				s := serveExecutable(t, exe)
+				s.post(body)
+				before := s.cpu()
+				for range n {
+					s.post(body)
+				}
+				used := s.cpu() - before
+				began := time.Now()
+				for range n {
+					_ = sha256.Sum256([]byte(payload))
+				}
+				ratio := float64(used) / float64(time.Since(began))
+				flat = append(flat, float64(used)/float64(n*len(payload)))
+				bound(t, fmt.Sprintf("CPU over sha256 of the payload, %d messages, base64 %t", messages, base64ed), ratio, 10, "x")
+			}
+			bound(t, fmt.Sprintf("dearest over cheapest byte, 16 to 256 messages, base64 %t", base64ed),
+				slices.Max(flat)/slices.Min(flat), 1.6, "x")
+		}
+	})
+}
