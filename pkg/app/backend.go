@@ -20,7 +20,7 @@ const (
 	settingEmulator    = "ASSAY_COSMOS_EMULATOR" // "true": settingAccount is an emulator's connection string
 	settingAccount     = "AlertStore"            // AccountEndpoint=…;AccountKey=…, for an emulator only
 	settingEndpoint    = "AlertStore__accountEndpoint"
-	settingCredential  = "AlertStore__credential" // managedidentity
+	settingCredential  = "AlertStore__credential" //nolint:gosec // the name of a setting; its value is managedidentity
 	settingIdentity    = "AlertStore__clientId"   // of a user-assigned identity; empty: the system-assigned one
 	managedIdentity    = "managedidentity"
 	defaultDatabase    = "assay"

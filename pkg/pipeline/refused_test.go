@@ -76,7 +76,7 @@ func TestAFindingThatTheStoreRefuses(t *testing.T) {
 func TestSourceOfAPlace(t *testing.T) {
 	t.Parallel()
 	for place, want := range map[string]string{
-		"signins/3@4711#2": "signins", "logs/a.json:7": "logs/a.json", "C:/logs/a.json:7#1": "C:/logs/a.json", "a": "a", "": "",
+		"mailbox/3@4711#2": "mailbox", "logs/a.json:7": "logs/a.json", "C:/logs/a.json:7#1": "C:/logs/a.json", "a": "a", "": "",
 	} {
 		if got := sourceOf(place); got != want {
 			t.Errorf("%q: got %q, want %q", place, got, want)

@@ -112,7 +112,7 @@ func waitOf(h http.Header) time.Duration {
 func activityOf(h http.Header) string {
 	id := h.Get("x-ms-activity-id")
 	for _, r := range id {
-		if !('0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || r == '-') {
+		if (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '-' {
 			return ""
 		}
 	}

@@ -124,7 +124,7 @@ func (r *recording) part(ctx context.Context, findings []alert.Finding) (store.O
 				unanswered = &out
 			}
 		}
-		try := 0
+		var try int
 		switch refused := asRefusal(err); {
 		case errors.Is(err, errUncertain):
 			faults++
@@ -358,7 +358,7 @@ func (s *Store) change(ctx context.Context, pk string, id alert.ID, do func(*ale
 		if err == nil {
 			return current.Alert, nil
 		}
-		try := 0
+		var try int
 		switch refused := asRefusal(err); {
 		case errors.Is(err, errUncertain):
 			faults++

@@ -73,7 +73,7 @@ func (s *Store) setAside(ctx context.Context, pk string, items []alert.SetAside)
 			return nil
 		}
 		err = s.keep(ctx, pk, fresh)
-		try := 0
+		var try int
 		switch refused := asRefusal(err); {
 		case err == nil:
 			return nil

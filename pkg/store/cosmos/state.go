@@ -137,11 +137,12 @@ func (s *Store) Delete(ctx context.Context, d store.Document) error {
 		return err
 	})
 	if errors.Is(err, store.ErrConflict) {
-		_, again := s.document(ctx, d.ID)
-		if errors.Is(again, store.ErrNotFound) {
-			return nil
+		if _, again := s.document(ctx, d.ID); again != nil {
+			err = again // ErrNotFound: it is gone
 		}
-		err = errors.Join(err, again)
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("delete document %s: %w", d.ID, err)

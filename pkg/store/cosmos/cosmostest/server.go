@@ -304,7 +304,7 @@ func signed(r *http.Request, kind, link string) bool {
 		return false
 	}
 	mac := hmac.New(sha256.New, key)
-	fmt.Fprintf(mac, "%s\n%s\n%s\n%s\n\n", strings.ToLower(r.Method), strings.ToLower(kind), link, strings.ToLower(r.Header.Get("x-ms-date")))
+	_, _ = fmt.Fprintf(mac, "%s\n%s\n%s\n%s\n\n", strings.ToLower(r.Method), strings.ToLower(kind), link, strings.ToLower(r.Header.Get("x-ms-date")))
 	want := "type=master&ver=1.0&sig=" + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 	return hmac.Equal([]byte(want), []byte(auth))
 }

@@ -95,7 +95,7 @@ func TestItems(t *testing.T) {
 	_, c, _ := start(t)
 	ctx := t.Context()
 	made, err := c.CreateItem(ctx, key("a"), item("a", "1", `,"n":1`), nil)
-	if err != nil || made.ETag == "" || len(made.Value) != 0 || made.RawResponse.StatusCode != 201 {
+	if err != nil || made.ETag == "" || len(made.Value) != 0 || made.RawResponse.StatusCode != http.StatusCreated {
 		t.Fatalf("created: ETag %q, body %s, %v", made.ETag, made.Value, err)
 	}
 	_, err = c.CreateItem(ctx, key("a"), item("a", "1", ""), nil)
@@ -133,10 +133,10 @@ func TestItems(t *testing.T) {
 	wantStatus(t, "an id with a slash", err, 400)
 	_, err = c.CreateItem(ctx, key("a"), item("a", "4", `,"pad":"`+strings.Repeat("x", 2<<20)+`"`), nil)
 	wantStatus(t, "more than two megabytes", err, 413)
-	if up, err := c.UpsertItem(ctx, key("a"), item("a", "5", ""), nil); err != nil || up.RawResponse.StatusCode != 201 {
+	if up, err := c.UpsertItem(ctx, key("a"), item("a", "5", ""), nil); err != nil || up.RawResponse.StatusCode != http.StatusCreated {
 		t.Errorf("upsert of a new item: %v", err)
 	}
-	if up, err := c.UpsertItem(ctx, key("a"), item("a", "5", ""), nil); err != nil || up.RawResponse.StatusCode != 200 {
+	if up, err := c.UpsertItem(ctx, key("a"), item("a", "5", ""), nil); err != nil || up.RawResponse.StatusCode != http.StatusOK {
 		t.Errorf("upsert of an old item: %v", err)
 	}
 	if _, err := c.DeleteItem(ctx, key("a"), "5", nil); err != nil {
@@ -266,7 +266,7 @@ func TestBatches(t *testing.T) {
 		x.add(&b)
 		b.CreateItem(item("a", "newer", ""), nil)
 		r, err := c.ExecuteTransactionalBatch(t.Context(), b, nil)
-		if err != nil || r.Success || r.RawResponse.StatusCode != 207 || !slices.Equal(statuses(r), x.want) {
+		if err != nil || r.Success || r.RawResponse.StatusCode != http.StatusMultiStatus || !slices.Equal(statuses(r), x.want) {
 			t.Errorf("%s: %v, %v; want %v", x.name, statuses(r), err, x.want)
 		}
 		if n := len(s.Documents("db/things")); n != before {
@@ -320,12 +320,16 @@ func TestSignatures(t *testing.T) {
 	}
 	_, err := client(t, s, "YW5vdGhlciBrZXk=").ReadItem(t.Context(), key("a"), "1", nil)
 	wantStatus(t, "another key", err, 401)
-	resp, err := http.Get(s.URL() + "/dbs/db/colls/things")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+"/dbs/db/colls/things", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = resp.Body.Close()
-	if resp.StatusCode != 401 {
+	if resp.StatusCode != http.StatusUnauthorized {
 		t.Errorf("without a signature: %d", resp.StatusCode)
 	}
 }
@@ -361,7 +365,7 @@ func TestChangeFeed(t *testing.T) {
 	}
 	token := first.ContinuationToken
 	none, got := read(&azcosmos.ChangeFeedOptions{Continuation: &token})
-	if len(got) != 0 || none.RawResponse.StatusCode != 304 || none.ETag == "" {
+	if len(got) != 0 || none.RawResponse.StatusCode != http.StatusNotModified || none.ETag == "" {
 		t.Errorf("no news: %v, status %d, ETag %q", got, none.RawResponse.StatusCode, none.ETag)
 	}
 	if _, err := c.UpsertItem(t.Context(), key("a"), item("a", "1", `,"n":2`), nil); err != nil {
