@@ -12,13 +12,13 @@ import (
 func mailboxConsumerTenantToken(*reference.Data, *knobs) *rule.Rule {
 	return &rule.Rule{
 		ID:      "mailbox-consumer-tenant-token",
-		Title:   "Token of the consumer tenant opened an enterprise mailbox",
-		Version: 1,
+		Title:   "Token of the consumer tenant opened the data of a work tenant",
+		Version: 2,
 		Kinds:   []event.Kind{event.Audit},
-		Scope:   mailboxAccess(),
+		Scope:   tokenAccess(),
 		Legs: []rule.Leg{{
 			ID:  "consumer-tenant",
-			Why: "the token that opened the mailbox belongs to the tenant of personal Microsoft accounts, not to the organisation",
+			Why: "the token that opened the mailbox or document belongs to the tenant of personal Microsoft accounts, not to the organisation",
 			When: rule.All(
 				rule.EqFold(event.TokenTenant, reference.ConsumerTenant),
 				rule.Differs(event.TokenTenant, event.Organization),

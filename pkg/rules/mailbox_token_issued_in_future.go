@@ -14,13 +14,13 @@ func mailboxTokenIssuedInFuture(_ *reference.Data, k *knobs) *rule.Rule {
 	skew := k.duration("skew", 5*time.Minute, "by how much a token may seem to be issued after its use")
 	return &rule.Rule{
 		ID:      "mailbox-token-issued-in-future",
-		Title:   "Mailbox access before the token was issued",
-		Version: 1,
+		Title:   "Mailbox or document access before the token was issued",
+		Version: 2,
 		Kinds:   []event.Kind{event.Audit},
-		Scope:   mailboxAccess(),
+		Scope:   tokenAccess(),
 		Legs: []rule.Leg{{
 			ID:       "issued-after-use",
-			Why:      "the mailbox was opened before the token claims to have been issued",
+			Why:      "the mailbox or document was opened before the token claims to have been issued",
 			When:     onIssueTime(rule.Longer(event.EventTime, event.IssuedAt, skew)),
 			Severity: rule.High,
 			Strength: rule.Strong,

@@ -19,10 +19,10 @@ func mailboxTokenOverAge(ref *reference.Data, k *knobs) *rule.Rule {
 	}
 	return &rule.Rule{
 		ID:      "mailbox-token-over-age",
-		Title:   "Mailbox access with a token older than any lifetime",
-		Version: 1,
+		Title:   "Mailbox or document access with a token older than any lifetime",
+		Version: 2,
 		Kinds:   []event.Kind{event.Audit},
-		Scope:   mailboxAccess(),
+		Scope:   tokenAccess(),
 		Legs: []rule.Leg{{
 			ID:  "bind-over-two-days",
 			Why: "messages were opened with a token so old that no lifetime, aggregation or late record explains it",
@@ -35,7 +35,7 @@ func mailboxTokenOverAge(ref *reference.Data, k *knobs) *rule.Rule {
 			Strength: rule.Strong,
 		}, {
 			ID:       "over-any-lifetime",
-			Why:      "the mailbox was opened with a token older than Entra ID lets any token become",
+			Why:      "the mailbox or document was opened with a token older than Entra ID lets any token become",
 			When:     age(maxAge),
 			Severity: rule.High,
 			Strength: rule.Moderate,

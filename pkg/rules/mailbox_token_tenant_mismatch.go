@@ -18,25 +18,25 @@ func mailboxTokenTenantMismatch(ref *reference.Data, _ *knobs) *rule.Rule {
 	own := rule.Listed(event.TokenTenant, ref.OwnTenants())
 	return &rule.Rule{
 		ID:      "mailbox-token-tenant-mismatch",
-		Title:   "Token of a foreign tenant opened a mailbox",
-		Version: 1,
+		Title:   "Token of a foreign tenant opened a mailbox or document",
+		Version: 2,
 		Kinds:   []event.Kind{event.Audit},
-		Scope:   mailboxAccess(),
+		Scope:   tokenAccess(),
 		Legs: []rule.Leg{{
 			ID:       "unknown-tenant",
-			Why:      "the token that opened the mailbox belongs to a tenant that is neither the mailbox's, nor a partner's, nor Microsoft's",
+			Why:      "the token that opened the mailbox or document belongs to a tenant that is neither its own, nor a partner's, nor Microsoft's",
 			When:     rule.All(unlisted, rule.Not(own)),
 			Severity: rule.High,
 			Strength: rule.Strong,
 		}, {
 			ID:       "other-own-tenant",
-			Why:      "the token that opened the mailbox belongs to another of your own tenants, which is not listed as its partner",
+			Why:      "the token that opened the mailbox or document belongs to another of your own tenants, which is not listed as its partner",
 			When:     rule.All(unlisted, own),
 			Severity: rule.High,
 			Strength: rule.Moderate,
 		}, {
 			ID:       "unlearned-tenant",
-			Why:      "the token that opened the mailbox belongs to another tenant, and nobody has said which tenants are partners here",
+			Why:      "the token that opened the mailbox or document belongs to another tenant, and nobody has said which tenants are partners here",
 			When:     rule.All(foreign, rule.Not(told(partners))),
 			Severity: rule.High,
 			Strength: rule.Moderate,

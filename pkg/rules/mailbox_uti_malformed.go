@@ -11,10 +11,10 @@ import (
 func mailboxUTIMalformed(ref *reference.Data, _ *knobs) *rule.Rule {
 	return &rule.Rule{
 		ID:      "mailbox-uti-malformed",
-		Title:   "Mailbox access with a malformed token id",
-		Version: 1,
+		Title:   "Mailbox or document access with a malformed token id",
+		Version: 2,
 		Kinds:   []event.Kind{event.Audit},
-		Scope:   mailboxAccess(),
+		Scope:   tokenAccess(),
 		Legs: []rule.Leg{{
 			ID:       "unreadable-id",
 			Why:      "the token's id (uti) is not an encoded request id, as the id of every token of Entra ID is",
