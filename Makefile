@@ -53,7 +53,26 @@ test: go ## Run all tests, with the race detector
 	@$(if $(RACE),,echo "no C compiler: the tests run without the race detector" >&2)
 	@$(GO) vet $(PKG)
 	@$(GO) test $(RACE) $(PKG)
+	@$(if $(filter ./...,$(PKG)),$(MAKE) --no-print-directory gates)
 	@$(MAKE) --no-print-directory peers
+
+# What the race detector distorts is tested without it, one package at a time: ratios of CPU time, and allocations.
+GATES := ^Test(Path|Cost|Hostile|Events|Quiet)
+
+# sigma-go is a dependency of a module of its own. Its go.mod is copied, for ours may have moved on.
+SIGMA := -C pkg/bench/sigma
+SIGMA_MOD := -mod=mod -modfile=$(CURDIR)/bin/sigma.mod
+
+.PHONY: gates
+gates: go sigma-mod ## Hold the speed and the allocations to their targets
+	@$(GO) test -count 1 -p 1 -run '$(GATES)' ./pkg/bench ./pkg/decode ./pkg/rules
+	@$(GO) test $(SIGMA) $(SIGMA_MOD) -count 1 .
+
+.PHONY: sigma-mod
+sigma-mod:
+	@mkdir -p bin
+	@cp pkg/bench/sigma/go.mod bin/sigma.mod
+	@cp pkg/bench/sigma/go.sum bin/sigma.sum
 
 # Peers are real servers and clients of others that the tests talk to on 127.0.0.1. They need Node.
 .PHONY: peers
@@ -70,8 +89,9 @@ race: go ## Run the tests over and over, shuffled and on several processor count
 	@$(GO) test -race -count 3 -cpu 1,2,8 -shuffle on $(PKG)
 
 .PHONY: bench
-bench: build ## Measure decoding, rules and the whole process against encoding/json and CPython
+bench: build sigma-mod ## Measure the path, the rules and the whole process against their yardsticks
 	@$(GO) run ./pkg/bench/measure bin/assay
+	@echo && $(GO) run $(SIGMA) $(SIGMA_MOD) .
 
 .PHONY: fuzz
 fuzz: go ## Fuzz each target for FUZZTIME (30s)

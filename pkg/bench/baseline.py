@@ -2,7 +2,7 @@
 """The yardstick of `make bench`: Assay's rules for sign-ins and mailbox accesses in plain Python.
 
 It reads one JSON record a line (a file, or - for standard input) and prints how many records it read and how often each
-rule fired. The predicates, their guards and the built-in reference data are those of the Go rules that need no
+rule fired, or with --rules which rules it has. The predicates, their guards and the built-in reference data are those of the Go rules that need no
 configuration; as there, a missing field never fires a rule. What it leaves out is all the rest: other envelopes and
 spellings, evidence, identity, the store, broken records. So it is a lower bound of what a script would cost.
 """
@@ -275,5 +275,8 @@ def main(path):
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: baseline.py FILE|-")
-    main(sys.argv[1])
+        sys.exit("usage: baseline.py FILE|-|--rules")
+    if sys.argv[1] == "--rules":
+        print(",".join(sorted(MAILBOX_RULES | SIGN_IN_RULES)))
+    else:
+        main(sys.argv[1])

@@ -1,6 +1,6 @@
 //go:build unix
 
-// Command measure says how fast Assay is, against encoding/json and against a Python script with the same predicates, and with
+// Command measure says how fast Assay is, against naive decoding and against a Python script with the same predicates, and with
 // -soak whether its memory stays flat on a long input.
 //
 // The figure is CPU time of user and system as the kernel counts it, so that other work on the machine disturbs
@@ -26,24 +26,27 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/assay-sec/assay/pkg/bench"
 	"github.com/assay-sec/assay/pkg/bench/corpus"
 )
 
 const (
-	seed   = 1
+	seed   = bench.Seed
 	folder = "bin/bench"
+
+	baseline = "pkg/bench/baseline.py"
 )
 
 func main() {
 	rounds := flag.Int("rounds", 5, "how often each contender runs")
-	records := flag.Int("records", 20_000, "how many records the corpus has")
+	records := flag.Int("records", 275_000, "how many records the file has that whole processes read; a gigabyte by default")
 	soak := flag.Float64("soak", 0, "instead, run so many gigabytes through assay")
 	flag.Parse()
 	if flag.NArg() != 1 {
 		fmt.Fprintln(os.Stderr, "usage: measure [-rounds N] [-records N] [-soak GB] ASSAY")
 		os.Exit(1)
 	}
-	run := func() error { return bench(flag.Arg(0), *records, *rounds) }
+	run := func() error { return all(flag.Arg(0), *records, *rounds) }
 	if *soak > 0 {
 		run = func() error { return endure(flag.Arg(0), *soak) }
 	}
@@ -53,8 +56,8 @@ func main() {
 	}
 }
 
-// bench prints the table of all contenders.
-func bench(assay string, records, rounds int) error {
+// all prints the tables of all contenders.
+func all(assay string, records, rounds int) error {
 	fmt.Printf("%s/%s, %s, %d CPUs, %s\n", runtime.GOOS, runtime.GOARCH, processor(), runtime.NumCPU(), runtime.Version())
 	path, size, err := write(records)
 	if err != nil {
@@ -64,25 +67,31 @@ func bench(assay string, records, rounds int) error {
 		records, float64(size)/1e6, seed, rounds)
 
 	// Programs go first: a child's peak memory begins with that of its parent, which the records in memory would raise.
+	detect := []string{"detect", "--store", "none", "--output", "json", path}
+	contenders := []contender{(&finders{}).run("assay, all rules", assay, detect...)}
 	programs := &finders{}
-	contenders := []contender{programs.run("assay detect, no store", assay, "detect", "--store", "none", "--output", "json", path)}
 	if python, version := interpreter(); python != "" {
-		contenders = slices.Insert(contenders, 0, programs.run(version+", the same predicates", python, "pkg/bench/baseline.py", path))
+		rules, err := exec.CommandContext(context.Background(), python, baseline, "--rules").Output() // #nosec G204 -- our script
+		if err != nil {
+			return fmt.Errorf("ask %s for its rules: %w", baseline, err)
+		}
+		same := append(slices.Clone(detect), "--rule", strings.TrimSpace(string(rules)))
+		contenders = []contender{
+			programs.run(version, python, baseline, path),
+			programs.run("assay, the same rules", assay, same...),
+			contenders[0],
+		}
 	} else {
 		fmt.Println("skipped: there is no python3 to compare with")
 	}
-	fmt.Println("whole process")
+	fmt.Printf("whole process, %d workers in assay\n", runtime.NumCPU())
 	if err := compare(rounds, records, size, contenders); err != nil {
 		return err
 	}
-	fmt.Printf("  each found %d matches of rules\n", programs.findings)
-
-	stages, err := newStages(corpus.Records(seed, records))
-	if err != nil {
-		return err
+	if programs.told {
+		fmt.Printf("  with the same rules each found %d matches\n", programs.findings)
 	}
-	fmt.Println("\nin one process, one goroutine")
-	return compare(rounds, records, size, stages.contenders())
+	return inMemory(rounds)
 }
 
 // finders are programs that read the same records and have to find the same.
@@ -121,30 +130,6 @@ func (f *finders) run(name, path string, args ...string) contender {
 type contender struct {
 	name string
 	run  func() (used time.Duration, peak int64, err error)
-}
-
-// inProcess measures a function of this process.
-func inProcess(name string, work func() error) contender {
-	return contender{name, func() (time.Duration, int64, error) {
-		runtime.GC()
-		before, err := usage()
-		if err != nil {
-			return 0, 0, err
-		}
-		if err := work(); err != nil {
-			return 0, 0, err
-		}
-		after, err := usage()
-		return after - before, 0, err
-	}}
-}
-
-func usage() (time.Duration, error) {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0, fmt.Errorf("read the CPU time: %w", err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), nil
 }
 
 // run runs a program and returns its CPU time and its peak memory in bytes.
