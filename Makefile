@@ -91,6 +91,7 @@ race: go ## Run the tests over and over, shuffled and on several processor count
 .PHONY: bench
 bench: build sigma-mod ## Measure the path, the rules and the whole process against their yardsticks
 	@$(GO) run ./pkg/bench/measure bin/assay
+	@$(GO) test -count 1 -v -run '^TestCost$$' ./functions -cost || echo "some bounds are missed, see above; a busy machine misses them, too"
 	@echo && $(GO) run $(SIGMA) $(SIGMA_MOD) .
 
 .PHONY: fuzz

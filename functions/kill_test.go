@@ -69,8 +69,10 @@ const poison = "kills-the-process"
 // stoppable is the function app, with stops.
 func stoppable(oracle string) error {
 	ctx := context.Background()
-	stop := func(point string) {
-		resp, err := http.Post(oracle+"/?point="+url.QueryEscape(point), "text/plain", nil) //nolint:noctx // the test ends it
+	stop := func(ctx context.Context, point string) {
+		of, _ := ctx.Value(batchKey{}).(string)
+		query := url.Values{"point": {point}, "batch": {of}}
+		resp, err := http.Post(oracle+"/?"+query.Encode(), "text/plain", nil) //nolint:noctx // the test ends it
 		if err != nil {
 			die()
 		}
@@ -97,15 +99,23 @@ func stoppable(oracle string) error {
 		for _, name := range inner.Functions() {
 			h := service.Ingest("events")
 			outer.Function(name, azfunc.HandlerFunc(func(ctx context.Context, in *azfunc.Invocation) (*azfunc.Result, error) {
-				stop(beforeBatch)
+				meta, err := in.EventHub()
+				if err != nil {
+					return nil, err
+				}
+				ctx = context.WithValue(ctx, batchKey{}, fmt.Sprint(name, meta.Partition, meta.Events[0].Sequence))
+				stop(ctx, beforeBatch)
 				result, err := h.Invoke(ctx, in)
-				stop(beforeAnswer)
+				stop(ctx, beforeAnswer)
 				return result, err
 			}))
 		}
 		return outer, nil
 	}})
 }
+
+// batchKey is the context's key for the name of the batch.
+type batchKey struct{}
 
 // die ends the process as kill -9 does.
 func die() {
@@ -117,7 +127,7 @@ func die() {
 
 type stoppingStore struct {
 	app.Backend
-	stop func(point string)
+	stop func(ctx context.Context, point string)
 }
 
 func (s *stoppingStore) Record(ctx context.Context, findings []alert.Finding) (store.Outcome, error) {
@@ -127,7 +137,7 @@ func (s *stoppingStore) Record(ctx context.Context, findings []alert.Finding) (s
 		}
 	}
 	out, err := s.Backend.Record(ctx, findings)
-	s.stop(afterCommit)
+	s.stop(ctx, afterCommit)
 	return out, err
 }
 
@@ -172,6 +182,7 @@ type rig struct {
 	wounded  map[string]bool // what was in flight when the handler was killed
 	begun    chan struct{}   // a batch has begun
 	points   map[string]int  // how often the handler is still to die at each point
+	deaths   map[string]int  // by batch
 	hits     map[string]int  // kills that hit work in flight, by where
 }
 
@@ -232,7 +243,7 @@ func startRig(t *testing.T, seed uint64, real string, hubs map[string]devhost.Lo
 	r := &rig{
 		t: t, clock: &hastyClock{now: time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)}, db: filepath.Join(t.TempDir(), "assay.db"),
 		random: rand.New(rand.NewPCG(seed, 1)), inFlight: map[string]bool{}, wounded: map[string]bool{},
-		begun: make(chan struct{}, 1), points: map[string]int{}, hits: map[string]int{},
+		begun: make(chan struct{}, 1), points: map[string]int{}, deaths: map[string]int{}, hits: map[string]int{},
 	}
 	settings := map[string]string{app.SettingStore: "sqlite:" + r.db}
 	executable := real
@@ -314,13 +325,17 @@ func (r *rig) observe(i devhost.Invocation) {
 	}
 }
 
+// mostDeaths is how often the handler may die of one batch. Who kills it more often does what a killer record does.
+const mostDeaths = 2
+
 // answer says whether the handler is to die at the point that it has reached.
 func (r *rig) answer(w http.ResponseWriter, req *http.Request) {
-	point := req.URL.Query().Get("point")
+	point, batch := req.URL.Query().Get("point"), req.URL.Query().Get("batch")
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.points[point] > 0 && r.random.IntN(3) == 0 {
+	if r.points[point] > 0 && r.deaths[batch] < mostDeaths && r.random.IntN(3) == 0 {
 		r.points[point]--
+		r.deaths[batch]++
 		r.hits[point]++ // it asks from within an invocation
 		r.clock.pass()
 		_, _ = io.WriteString(w, "die")

@@ -14,6 +14,7 @@ import (
 	"github.com/assay-sec/assay/pkg/api"
 	"github.com/assay-sec/assay/pkg/azfunc"
 	"github.com/assay-sec/assay/pkg/config"
+	"github.com/assay-sec/assay/pkg/decode"
 	"github.com/assay-sec/assay/pkg/ingest"
 	"github.com/assay-sec/assay/pkg/pipeline"
 )
@@ -43,11 +44,22 @@ const live = "live"
 
 // NewService makes the service that the settings describe, store included. getenv reads an app setting.
 func NewService(ctx context.Context, getenv func(string) string, version string, log *slog.Logger, now func() time.Time) (*Service, error) {
-	backend, err := openBackend(ctx, getenv, now)
-	if err != nil {
-		return nil, err
+	// The store is opened while the rules are made: the first batch of an instance waits for both.
+	var backend Backend
+	opened := make(chan error, 1)
+	go func() {
+		var err error
+		backend, err = openBackend(ctx, getenv, now)
+		opened <- err
+	}()
+	p, err := readPolicy(getenv)
+	if oerr := <-opened; oerr != nil {
+		return nil, errors.Join(err, oerr)
 	}
-	s, err := NewServiceOn(backend, getenv, version, log, now)
+	if err != nil {
+		return nil, errors.Join(err, backend.Close())
+	}
+	s, err := p.service(backend, version, log, now)
 	if err != nil {
 		return nil, errors.Join(err, backend.Close())
 	}
@@ -56,6 +68,22 @@ func NewService(ctx context.Context, getenv func(string) string, version string,
 
 // NewServiceOn makes the service that the settings describe on a store that is open. Closing the service closes the store.
 func NewServiceOn(b Backend, getenv func(string) string, version string, log *slog.Logger, now func() time.Time) (*Service, error) {
+	p, err := readPolicy(getenv)
+	if err != nil {
+		return nil, err
+	}
+	return p.service(b, version, log, now)
+}
+
+// policy is what the settings say of rules and access.
+type policy struct {
+	rules   *Rules
+	decoder decode.Decoder
+	hubs    map[string][]string
+	access  access.Policy
+}
+
+func readPolicy(getenv func(string) string) (*policy, error) {
 	c := &config.Config{}
 	if path := getenv(SettingConfig); path != "" {
 		var err error
@@ -63,29 +91,32 @@ func NewServiceOn(b Backend, getenv func(string) string, version string, log *sl
 			return nil, fmt.Errorf("read %s: %w", SettingConfig, err)
 		}
 	}
-	rules, err := LoadRules(c)
-	if err != nil {
-		return nil, err
-	}
-	decoder, err := Decoder(getenv(SettingDecoder))
-	if err != nil {
-		return nil, err
-	}
-	p, err := NewPipeline(rules, decoder, b, "", now)
-	if err != nil {
-		return nil, err
-	}
-	policy := access.Policy{PlatformAuth: strings.EqualFold(getenv(settingPlatformAuth), "true")}
+	p := &policy{hubs: c.Hubs, access: access.Policy{PlatformAuth: strings.EqualFold(getenv(settingPlatformAuth), "true")}}
 	switch mode := getenv(SettingAuth); mode {
 	case "", "key":
 	case "entra":
-		policy.Entra = true
+		p.access.Entra = true
 	default:
 		return nil, fmt.Errorf("%s is %q, but is to be key or entra", SettingAuth, mode)
 	}
+	var err error
+	if p.decoder, err = Decoder(getenv(SettingDecoder)); err != nil {
+		return nil, err
+	}
+	if p.rules, err = LoadRules(c); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *policy) service(b Backend, version string, log *slog.Logger, now func() time.Time) (*Service, error) {
+	path, err := NewPipeline(p.rules, p.decoder, b, "", now)
+	if err != nil {
+		return nil, err
+	}
 	return &Service{
-		store: b, process: p, ingest: ingest.New(p, b, b.SetAside, now), from: rules.Provenance(live, version),
-		hubs: c.Hubs, policy: policy, version: version, log: log, now: now,
+		store: b, process: path, ingest: ingest.New(path, b, b.SetAside, now), from: p.rules.Provenance(live, version),
+		hubs: p.hubs, policy: p.access, version: version, log: log, now: now,
 	}, nil
 }
 
