@@ -12,7 +12,7 @@ import (
 // The sizes are those of the logs that were measured when the targets were set.
 func TestRecordsHaveTheSizesOfTheLogs(t *testing.T) {
 	t.Parallel()
-	const n = 2000
+	const n = 500
 	g := New(1)
 	for _, c := range []struct {
 		name           string
@@ -42,7 +42,7 @@ func TestRecordsHaveTheSizesOfTheLogs(t *testing.T) {
 
 func TestThirdOfTheNamesAreEscaped(t *testing.T) {
 	t.Parallel()
-	const n = 3000
+	const n = 600
 	g, escaped := New(2), 0
 	for range n {
 		var r struct{ Identity json.RawMessage }
