@@ -31,6 +31,9 @@ type Rule struct {
 	// Key is what an analyst acts on; records with equal keys make one alert a day.
 	Key Key
 
+	// Combinations say what its verdicts become where other rules match the same record.
+	Combinations []Combination
+
 	Stage Stage
 	// StageReason says why the rule does not stand at its full stage, for the summary: "observe: …".
 	StageReason string
@@ -161,6 +164,7 @@ func (e *Engine) Reads(k event.Kind) bool {
 // True verdicts.
 func (e *Engine) Eval(ev *event.Event, s *Scratch, yield func(*Verdict)) {
 	s.trace.brief = true
+	s.fired = s.fired[:0]
 	for _, i := range e.byKind[ev.Kind].due(ev, s) {
 		r := e.rules[i]
 		s.trace.Missing = s.trace.Missing[:0]
@@ -168,19 +172,25 @@ func (e *Engine) Eval(ev *event.Event, s *Scratch, yield func(*Verdict)) {
 		case True:
 			v := r.Verdict(ev)
 			v.Index = i
-			yield(&v)
+			s.fired = append(s.fired, v)
 		case Unknown:
 			s.verdict = Verdict{Rule: r, Index: i, Truth: Unknown, Missing: s.trace.Missing}
 			yield(&s.verdict)
 		case False:
 		}
 	}
+	Combine(s.fired)
+	for i := range s.fired {
+		yield(&s.fired[i])
+	}
+	clear(s.fired) // a verdict's facts must not outlive it here
 }
 
 // Scratch is the memory that a worker lends to Eval. The zero value is ready; it must not be shared.
 type Scratch struct {
 	trace   Trace
 	verdict Verdict
+	fired   []Verdict // those that are True
 	due     []int
 	key     []byte
 }

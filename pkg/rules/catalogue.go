@@ -98,6 +98,7 @@ func Catalogue(ref *reference.Data, settings Settings) ([]*rule.Rule, error) {
 		known[r.ID] = true
 		out = append(out, r)
 	}
+	combine(out)
 	for _, id := range slices.Sorted(maps.Keys(settings)) {
 		if !known[id] {
 			errs = append(errs, fmt.Errorf("rules.%s: there is no such rule", id))
