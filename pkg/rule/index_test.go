@@ -89,7 +89,7 @@ func TestIndexChangesNothing(t *testing.T) {
 		return out
 	}
 	found, spared := 0, 0
-	for range 60 {
+	for range 20 {
 		rules := make([]*Rule, 40)
 		for i := range rules {
 			rules[i] = randomRule(r, i)

@@ -21,7 +21,12 @@ type Predicate interface {
 }
 
 // All is the conjunction: the least truth of its parts. The empty conjunction is True.
-func All(ps ...Predicate) Predicate { return all(ps) }
+func All(ps ...Predicate) Predicate {
+	if len(ps) == 1 {
+		return ps[0]
+	}
+	return all(ps)
+}
 
 type all []Predicate
 
