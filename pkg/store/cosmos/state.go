@@ -32,6 +32,11 @@ func checkDocument(d store.Document) error {
 	return store.CheckDocument(d)
 }
 
+// storable tells whether there can be a document of this id.
+func storable(id string) bool {
+	return checkDocument(store.Document{ID: id, Body: []byte("{}")}) == nil
+}
+
 // Load implements store.State.
 func (s *Store) Load(ctx context.Context, id string) (store.Document, error) {
 	d, err := s.document(ctx, id)
@@ -42,7 +47,7 @@ func (s *Store) Load(ctx context.Context, id string) (store.Document, error) {
 }
 
 func (s *Store) document(ctx context.Context, id string) (*stateDocument, error) {
-	if checkDocument(store.Document{ID: id, Body: []byte("{}")}) != nil {
+	if !storable(id) {
 		return nil, store.ErrNotFound
 	}
 	body, err := s.item(ctx, containerState, id, id)
@@ -128,8 +133,8 @@ func (s *Store) swap(ctx context.Context, do func(context.Context, *connection) 
 
 // Delete implements store.State.
 func (s *Store) Delete(ctx context.Context, d store.Document) error {
-	if checkDocument(store.Document{ID: d.ID, Body: []byte("{}")}) != nil {
-		return nil
+	if !storable(d.ID) {
+		return nil // it was never there
 	}
 	etag := azcore.ETag(d.Version)
 	_, err := s.swap(ctx, func(ctx context.Context, c *connection) error {
