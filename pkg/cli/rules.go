@@ -2,12 +2,14 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/assay-sec/assay/pkg/app"
+	"github.com/assay-sec/assay/pkg/config"
 	"github.com/assay-sec/assay/pkg/rule"
 	"github.com/assay-sec/assay/pkg/rules"
 )
@@ -18,7 +20,7 @@ func newRules(sys *System) *cobra.Command {
 		Short: "Show the rules, and run their case files",
 		RunE:  needsCommand,
 	}
-	cmd.AddCommand(newRulesList(sys), newRulesShow(sys), newRulesTest(sys))
+	cmd.AddCommand(newRulesList(sys), newRulesShow(sys), newRulesTest(sys), newRulesDocs(sys))
 	return cmd
 }
 
@@ -116,6 +118,22 @@ func stageStyle(s rule.Stage) style {
 		return yellow
 	default:
 		return faint
+	}
+}
+
+func newRulesDocs(sys *System) *cobra.Command {
+	return &cobra.Command{
+		Use:   "docs",
+		Short: "Write the catalogue of the built-in rules as Markdown",
+		Args:  noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			all, err := app.LoadRules(&config.Config{})
+			if err != nil {
+				return err
+			}
+			_, err = io.WriteString(sys.Out, rules.Markdown(all.Rules))
+			return err
+		},
 	}
 }
 
