@@ -10,13 +10,18 @@ import (
 // organisation. Without the list of delegates its first leg is not evaluable.
 func mailboxNonownerOrExternal(ref *reference.Data, _ *knobs) *rule.Rule {
 	vip := rule.Any(rule.Listed(event.Mailbox, ref.VIPs()), rule.Listed(event.MailboxOwner, ref.VIPs()))
+	// Exchange prepares group mailboxes under the Local System account, which it logs as an external administrator
+	// (well-known SID, Windows security documentation).
+	person := rule.Not(rule.EqFold(event.ActorName, "S-1-5-18"))
 	nonOwner := rule.All(
 		rule.In(event.LogonType, 1, 2, 6), // Admin, Delegated, DelegatedAdmin
+		person,
 		notDelegate(ref),
 	)
 	external := rule.All(
 		rule.Eq(event.ExternalAccess, true),
 		rule.Not(rule.In(event.UserType, 3, 4)), // DcAdmin, System
+		person,
 	)
 	const whyNonOwner = "somebody who is not listed as a delegate opened another's mailbox"
 	return &rule.Rule{
