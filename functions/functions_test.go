@@ -78,6 +78,15 @@ func TestBindings(t *testing.T) {
 	if err := json.Unmarshal(text, &sample); err != nil {
 		t.Fatal(err)
 	}
+	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range sample.Values {
+		if !strings.Contains(string(readme), "`"+name+"`") {
+			t.Errorf("README.md does not explain the setting %s", name)
+		}
+	}
 	named := regexp.MustCompile(`%([A-Z_]+)%`)
 	for _, name := range folders(t) {
 		f, text := readFunction(t, name)
