@@ -1,0 +1,193 @@
+package notify
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/assay-sec/assay/pkg/alert"
+	"github.com/assay-sec/assay/pkg/rule"
+)
+
+// Bounds of messages.
+const (
+	settle    = 30 * time.Second // how long a new alert waits for others like it
+	gather    = 10 * time.Minute // how long a late alert waits for others
+	late      = 24 * time.Hour   // age of the last event at which an alert pages nobody any more
+	maxDigest = 1000             // alerts in one message
+)
+
+// batch is deliveries that go out as one message.
+type batch struct {
+	key     string // of a message that went out, or was about to, before; "" of a fresh one
+	form    Form
+	members []Delivery
+}
+
+func (b *batch) severity() rule.Severity {
+	s := rule.Info
+	for i := range b.members {
+		s = max(s, b.members[i].Severity)
+	}
+	return s
+}
+
+func (b *batch) created() time.Time {
+	t := b.members[0].Created
+	for i := range b.members {
+		if b.members[i].Created.Before(t) {
+			t = b.members[i].Created
+		}
+	}
+	return t
+}
+
+// messageKey returns the key of the message: that of its first attempt, else one made of its deliveries.
+func (b *batch) messageKey() string {
+	if b.key != "" {
+		return b.key
+	}
+	if b.form == Single {
+		return b.members[0].ID
+	}
+	ids := make([]string, len(b.members))
+	for i := range b.members {
+		ids[i] = b.members[i].ID
+	}
+	slices.Sort(ids)
+	return digest(append([]string{string(b.form)}, ids...)...)
+}
+
+// arrange makes batches of what is due, the gravest first. What went out together once stays together, under its key.
+func arrange(open []Delivery, now time.Time) []batch {
+	var out []batch
+	repeated := map[string]int{}
+	var lates, news []Delivery
+	for _, d := range open {
+		ready := !d.Due.After(now)
+		switch {
+		case d.Key != "" && ready:
+			i, known := repeated[d.Key]
+			if !known {
+				i = len(out)
+				repeated[d.Key] = i
+				out = append(out, batch{key: d.Key, form: d.Form})
+			}
+			out[i].members = append(out[i].members, d)
+		case d.Key != "":
+		case d.Late:
+			lates = append(lates, d)
+		case d.Change == New:
+			news = append(news, d)
+		case ready:
+			out = append(out, batch{form: Single, members: []Delivery{d}})
+		}
+	}
+	if slices.ContainsFunc(lates, func(d Delivery) bool { return !d.Due.After(now) }) {
+		for part := range slices.Chunk(lates, maxDigest) {
+			out = append(out, batch{form: Digest, members: part})
+		}
+	}
+	for _, group := range related(news) {
+		if group = together(group, now); len(group) > 0 {
+			form := Bundle
+			if len(group) == 1 {
+				form = Single
+			}
+			out = append(out, batch{form: form, members: group})
+		}
+	}
+	slices.SortStableFunc(out, func(x, y batch) int {
+		return cmp.Or(-cmp.Compare(x.severity(), y.severity()), x.created().Compare(y.created()),
+			strings.Compare(x.members[0].ID, y.members[0].ID))
+	})
+	return out
+}
+
+// together returns what goes out now of deliveries that are related: nothing before the first of them is due, then all that
+// were made within the time that it waited.
+func together(group []Delivery, now time.Time) []Delivery {
+	slices.SortFunc(group, func(x, y Delivery) int {
+		return cmp.Or(x.Created.Compare(y.Created), strings.Compare(x.ID, y.ID))
+	})
+	if group[0].Due.After(now) {
+		return nil
+	}
+	end := group[0].Created.Add(settle)
+	n := 0
+	for n < len(group) && n < maxDigest && !group[n].Created.After(end) {
+		n++
+	}
+	return group[:n]
+}
+
+// related groups deliveries whose alerts share something, be it by way of others.
+func related(ds []Delivery) [][]Delivery {
+	parent := make([]int, len(ds))
+	var find func(int) int
+	find = func(i int) int {
+		if parent[i] != i {
+			parent[i] = find(parent[i])
+		}
+		return parent[i]
+	}
+	first := map[string]int{}
+	for i := range ds {
+		parent[i] = i
+		for _, r := range ds[i].Related {
+			if j, ok := first[r]; ok {
+				parent[find(i)] = find(j)
+			} else {
+				first[r] = i
+			}
+		}
+	}
+	at := map[int]int{}
+	var groups [][]Delivery
+	for i := range ds {
+		g, ok := at[find(i)]
+		if !ok {
+			g = len(groups)
+			at[find(i)] = g
+			groups = append(groups, nil)
+		}
+		groups[g] = append(groups[g], ds[i])
+	}
+	return groups
+}
+
+// relations returns hashes of what the alert has in common with others of its tenant.
+func relations(a *alert.Alert) []string {
+	var out []string
+	for _, r := range [][2]string{
+		{"token", a.Subject.TokenID}, {"session", a.Subject.Session}, {"mailbox", a.Subject.Mailbox}, {"user", a.Subject.User},
+	} {
+		if r[1] != "" {
+			out = append(out, digest(a.Tenant, r[0], strings.ToLower(r[1])))
+		}
+	}
+	return out
+}
+
+// allot cuts the batches to what may go out now. Where they are more than the budget, the gravest go out by themselves, and
+// what is left of the fresh ones as one digest.
+func allot(batches []batch, budget int) []batch {
+	switch {
+	case budget <= 0:
+		return nil
+	case len(batches) <= budget:
+		return batches
+	}
+	out := slices.Clone(batches[:budget-1])
+	rest := batch{form: Digest}
+	for _, b := range batches[budget-1:] {
+		if b.key == "" && len(rest.members)+len(b.members) <= maxDigest {
+			rest.members = append(rest.members, b.members...)
+		}
+	}
+	if len(rest.members) < 2 {
+		return append(out, batches[budget-1])
+	}
+	return append(out, rest)
+}

@@ -1,0 +1,65 @@
+package notify
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/assay-sec/assay/pkg/alert"
+	"github.com/assay-sec/assay/pkg/rule"
+)
+
+// attacksOnTheProof are rules whose matches prove no forged token, and are what one does before forging or after: they page
+// whatever the strength of their evidence.
+var attacksOnTheProof = []string{"audit-federation-trust-changed", "mailbox-audit-tampering"}
+
+// Router decides which subscription hears of which alert.
+type Router struct {
+	// VIP tells whether an account or mailbox of a tenant is a very important person's.
+	VIP func(tenant, name string) bool
+}
+
+// Refuses returns why the subscription does not want to hear of this change of the alert, or "" if it does.
+func (r Router) Refuses(s *Subscription, a *alert.Alert, change ChangeKind) string {
+	switch {
+	case a.Stage != rule.Enabled:
+		return "its rule only observes"
+	case change == New && a.Continues:
+		return "it goes on from an alert of the day before"
+	case len(s.Changes) > 0 && !slices.Contains(s.Changes, change):
+		return fmt.Sprintf("the subscription does not want what is %s", change)
+	case a.Severity < s.MinSeverity:
+		return fmt.Sprintf("its severity %s is below %s", a.Severity, s.MinSeverity)
+	case a.Strength < s.MinStrength && !slices.Contains(attacksOnTheProof, a.Rule.ID):
+		return fmt.Sprintf("its strength %s is below %s", a.Strength, s.MinStrength)
+	case len(s.Tenants) > 0 && !slices.Contains(s.Tenants, strings.ToLower(a.Tenant)):
+		return "it is of another tenant"
+	case len(s.Rules) > 0 && !slices.Contains(s.Rules, a.Rule.ID):
+		return "it is of another rule"
+	case s.VIPsOnly && !r.vip(a):
+		return "it concerns no VIP"
+	}
+	return ""
+}
+
+func (r Router) vip(a *alert.Alert) bool {
+	return r.VIP != nil && slices.ContainsFunc([]string{a.Subject.User, a.Subject.UserID, a.Subject.Mailbox}, func(name string) bool {
+		return name != "" && r.VIP(a.Tenant, name)
+	})
+}
+
+// change tells what of the alert is news to a subscription that has been told of these revisions. An alert that rises
+// above the threshold of a subscription is new to it.
+func change(a *alert.Alert, told []int64) ChangeKind {
+	turns := a.Revision / 100
+	inTurn := slices.ContainsFunc(told, func(r int64) bool { return r < a.Revision && r/100 == turns })
+	switch {
+	case a.Status == alert.Closed:
+		return Closed
+	case inTurn:
+		return Escalated
+	case turns > 0:
+		return Reopened
+	}
+	return New
+}
