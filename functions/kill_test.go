@@ -445,7 +445,11 @@ func fill(t *testing.T, n int, extra ...string) map[string]devhost.Log {
 		}
 		e := devhost.Event{Body: []byte(`{"records":[` + strings.Join(bodies[hub], ",") + `]}`)}
 		bodies[hub] = nil
-		if err := hubs[hub].(devhost.Publisher).Publish(t.Context(), "", e); err != nil {
+		to, ok := hubs[hub].(devhost.Publisher)
+		if !ok {
+			t.Fatalf("nothing can be published to %s", hub)
+		}
+		if err := to.Publish(t.Context(), "", e); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -491,7 +495,7 @@ var built = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	exe := filepath.Join(builtFolder, "assay")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", exe, ".") //nolint:noctx // of no single test
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", exe, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the executable: %w\n%s", err, out)
@@ -513,7 +517,7 @@ func build(t *testing.T) string {
 func TestKills(t *testing.T) {
 	seed := *killSeed
 	if seed == 0 {
-		seed = uint64(time.Now().UnixNano()) //nolint:gosec // any number
+		seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("%d records, seed %d (repeat with -kill-seed %d)", *killEvents, seed, seed)
 	const batch = 8

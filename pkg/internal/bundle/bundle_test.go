@@ -57,7 +57,7 @@ func TestTheArchiveIsTheScriptRoot(t *testing.T) {
 			t.Errorf("%s was changed at %v", f.Name, f.Modified)
 		}
 		info, err := os.Stat(filepath.Join(folder, f.Name))
-		if err != nil || info.Mode() != want || uint64(info.Size()) != f.UncompressedSize64 { //nolint:gosec // a small file
+		if err != nil || info.Mode() != want || uint64(info.Size()) != f.UncompressedSize64 {
 			t.Errorf("%s: the folder has %v, %v", f.Name, info, err)
 		}
 	}
