@@ -35,6 +35,8 @@ var layers = [][]string{
 	{"pkg/store/sqlite", "pkg/store/cosmos", "pkg/store/storetest"},
 	{"pkg/pipeline"},
 	{"pkg/config"},
+	{"pkg/notify/teams", "pkg/notify/webhook", "pkg/notify/notifytest"},
+	{"pkg/notify/outbound"},
 	{"pkg/notify"},
 	{"pkg/store"},
 	{"pkg/access", "pkg/rules"},

@@ -1,8 +1,7 @@
 // Package webhook sends messages to programs: CloudEvents 1.0 in structured JSON, with the signature headers of Standard
-// Webhooks. Its Client is what every notifier over HTTP posts with.
+// Webhooks.
 //
-// It does not follow redirects, calls no private address, and reads next to nothing of an answer. It does not ask
-// receivers for their consent first (the abuse protection of the CloudEvents webhook specification).
+// It does not ask receivers for their consent first (the abuse protection of the CloudEvents webhook specification).
 package webhook
 
 import (
@@ -22,6 +21,7 @@ import (
 
 	"github.com/assay-sec/assay/pkg/alert"
 	"github.com/assay-sec/assay/pkg/notify"
+	"github.com/assay-sec/assay/pkg/notify/outbound"
 	"github.com/assay-sec/assay/pkg/rule"
 )
 
@@ -51,14 +51,14 @@ type Entry struct {
 
 // Options are what a Notifier is made of.
 type Options struct {
-	Client ClientOptions
+	Client outbound.Options
 	Source string          // CloudEvents source: a URI reference that names the installation
 	Keys   []notify.Secret // "whsec_" and base64; the first is current, the others are on their way out; none: no signature
 }
 
 // Notifier sends messages to one webhook.
 type Notifier struct {
-	client *Client
+	client *outbound.Client
 	source string
 	keys   [][]byte
 	now    func() time.Time
@@ -68,7 +68,7 @@ var _ notify.Notifier = (*Notifier)(nil)
 
 // New returns a notifier for the URL.
 func New(address notify.Secret, o Options) (*Notifier, error) {
-	c, err := NewClient(address, o.Client)
+	c, err := outbound.New(address, o.Client)
 	if err != nil {
 		return nil, err
 	}

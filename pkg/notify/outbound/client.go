@@ -1,4 +1,6 @@
-package webhook
+// Package outbound posts messages to addresses that users configured: with TLS, without redirects or proxies, to public
+// addresses alone, within bounds of time and size. It knows nothing of what it posts.
+package outbound
 
 import (
 	"context"
@@ -27,8 +29,8 @@ const (
 // ErrAddress says that a webhook's host has an address that must not be called.
 var ErrAddress = errors.New("the address is private or local")
 
-// ClientOptions change how messages are posted. The zero value is right for the internet.
-type ClientOptions struct {
+// Options change how messages are posted. The zero value is right for the internet.
+type Options struct {
 	Local   bool          // plain HTTP and private addresses are allowed
 	Timeout time.Duration // 0: fifteen seconds
 	TLS     *tls.Config   // nil: the system's roots
@@ -44,8 +46,8 @@ type Client struct {
 	now    func() time.Time
 }
 
-// NewClient returns a client for the URL.
-func NewClient(address notify.Secret, o ClientOptions) (*Client, error) {
+// New returns a client for the URL.
+func New(address notify.Secret, o Options) (*Client, error) {
 	u, err := url.Parse(address.Reveal())
 	switch {
 	case err != nil || u.Host == "": // the error of Parse holds the URL
