@@ -178,7 +178,7 @@ func (p *pass) run(ctx context.Context) error {
 	}
 	for _, b := range allot(arrange(open, started), budget) {
 		if ctx.Err() != nil || p.o.Now().Sub(started) >= passTime {
-			return nil
+			return nil //nolint:nilerr // what is left is due in the next pass
 		}
 		ok, err := p.begin(ctx)
 		if err != nil || !ok {
@@ -327,17 +327,18 @@ func (p *pass) failed(ctx context.Context, claimed []Delivery, cause error) erro
 		}
 	}
 	name := p.t.Subscription.Name
-	level, text := slog.LevelWarn, "a message was not accepted"
+	about := []any{"subscription", name, "deliveries", len(claimed), "reason", f.Error()}
 	if f.Remedy == Disable {
-		level, text = slog.LevelError, "the receiver is gone: the subscription is disabled until its deliveries are retried"
+		p.o.Log.ErrorContext(ctx, "the receiver is gone: the subscription is disabled until its deliveries are retried", about...)
+	} else {
+		p.o.Log.WarnContext(ctx, "a message was not accepted", about...)
 	}
-	p.o.Log.Log(ctx, level, text, "subscription", name, "deliveries", len(claimed), "reason", f.Error())
 	_, err := changeStanding(ctx, p.o.State, name, func(st *Standing) bool {
 		st.Reason = f.Error()
-		switch {
-		case f.Remedy == Disable:
+		switch f.Remedy {
+		case Disable:
 			st.Disabled = now
-		case f.Remedy == Park:
+		case Park:
 			st.Failures = 0
 		default:
 			st.Failures++

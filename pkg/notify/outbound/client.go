@@ -52,7 +52,7 @@ func New(address notify.Secret, o Options) (*Client, error) {
 	switch {
 	case err != nil || u.Host == "": // the error of Parse holds the URL
 		return nil, errors.New("the URL of the webhook cannot be read")
-	case u.Scheme != "https" && !(o.Local && u.Scheme == "http"):
+	case u.Scheme != "https" && (!o.Local || u.Scheme != "http"):
 		return nil, errors.New("the URL of the webhook is to begin with https://")
 	case u.User != nil:
 		return nil, errors.New("the URL of the webhook holds a password: receivers know us by the signature")
