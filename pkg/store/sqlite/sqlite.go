@@ -67,7 +67,9 @@ func Open(ctx context.Context, path string) (*Store, error) {
 }
 
 func (s *Store) open(ctx context.Context) error {
-	name := Memory
+	// SQLite's private database has no name. It stays in memory until it outgrows the page cache, then spills into a file
+	// that nobody else can open and that is gone with the process: memory stays flat, however much is found.
+	name := ""
 	if s.path != Memory {
 		if err := prepareFile(s.path); err != nil {
 			return err
