@@ -112,6 +112,17 @@ func TestBindings(t *testing.T) {
 				if !slices.Contains(r.Functions(), name) {
 					t.Errorf("%s has no route", name)
 				}
+			case "cosmosDBTrigger":
+				if f.Retry == nil || f.Retry.Max != -1 || f.Retry.Strategy != "exponentialBackoff" {
+					t.Errorf("%s: without an endless retry a failed batch is lost", name)
+				}
+				if !slices.Contains(r.Functions(), name) {
+					t.Errorf("%s has no route", name)
+				}
+			case "timerTrigger":
+				if !slices.Contains(r.Functions(), name) {
+					t.Errorf("%s has no route", name)
+				}
 			case "httpTrigger":
 				if b.AuthLevel != "function" {
 					t.Errorf("%s is open to anybody: authLevel %q", name, b.AuthLevel)

@@ -258,7 +258,8 @@ func startRig(t *testing.T, seed uint64, real string, hubs map[string]devhost.Lo
 	}
 	var err error
 	r.host, err = devhost.New(devhost.Options{
-		Root: appRoot(t, executable, "serve", batch), Settings: settings, Address: "127.0.0.1:0", Hubs: hubs, Clock: r.clock,
+		Feeds: map[string]devhost.ChangeFeed{"alerts": &devhost.MemoryFeed{}},
+		Root:  appRoot(t, executable, "serve", batch), Settings: settings, Address: "127.0.0.1:0", Hubs: hubs, Clock: r.clock,
 		Logger: azfunc.NewLogger(&r.log, slog.LevelWarn), Output: io.Discard, Observe: r.observe,
 	})
 	if err != nil {

@@ -9,7 +9,9 @@ import (
 	"github.com/assay-sec/assay/functions/alerts"
 	"github.com/assay-sec/assay/functions/health"
 	"github.com/assay-sec/assay/functions/mailbox"
+	"github.com/assay-sec/assay/functions/notify"
 	"github.com/assay-sec/assay/functions/signin"
+	"github.com/assay-sec/assay/functions/sweep"
 	"github.com/assay-sec/assay/functions/tokens"
 	"github.com/assay-sec/assay/pkg/app"
 	"github.com/assay-sec/assay/pkg/azfunc"
@@ -48,6 +50,8 @@ func routes(s *app.Service) *azfunc.Routes {
 	signin.Register(r, s)
 	mailbox.Register(r, s)
 	tokens.Register(r, s)
+	notify.Register(r, s)
+	sweep.Register(r, s)
 	alerts.Register(r, s)
 	health.Register(r, s)
 	return r

@@ -16,6 +16,7 @@ import (
 	"github.com/assay-sec/assay/pkg/config"
 	"github.com/assay-sec/assay/pkg/decode"
 	"github.com/assay-sec/assay/pkg/ingest"
+	"github.com/assay-sec/assay/pkg/notify"
 	"github.com/assay-sec/assay/pkg/pipeline"
 )
 
@@ -31,6 +32,10 @@ type Service struct {
 	store   Backend
 	process *pipeline.Pipeline
 	ingest  *ingest.Ingester
+
+	dispatcher *notify.Dispatcher
+	feed       bool // a change feed hands the alerts to notify
+
 	from    alert.Provenance
 	hubs    map[string][]string // tenants that may send to a hub, by hub
 	policy  access.Policy
@@ -81,6 +86,8 @@ type policy struct {
 	decoder decode.Decoder
 	hubs    map[string][]string
 	access  access.Policy
+	config  *config.Config
+	getenv  func(string) string
 }
 
 func readPolicy(getenv func(string) string) (*policy, error) {
@@ -91,7 +98,10 @@ func readPolicy(getenv func(string) string) (*policy, error) {
 			return nil, fmt.Errorf("read %s: %w", SettingConfig, err)
 		}
 	}
-	p := &policy{hubs: c.Hubs, access: access.Policy{PlatformAuth: strings.EqualFold(getenv(settingPlatformAuth), "true")}}
+	p := &policy{
+		config: c, getenv: getenv, hubs: c.Hubs,
+		access: access.Policy{PlatformAuth: strings.EqualFold(getenv(settingPlatformAuth), "true")},
+	}
 	switch mode := getenv(SettingAuth); mode {
 	case "", "key":
 	case "entra":
@@ -114,8 +124,13 @@ func (p *policy) service(b Backend, version string, log *slog.Logger, now func()
 	if err != nil {
 		return nil, err
 	}
+	d, err := NewDispatcher(p.config, p.rules, b, p.getenv, log, now)
+	if err != nil {
+		return nil, err
+	}
 	return &Service{
 		store: b, process: path, ingest: ingest.New(path, b, b.SetAside, now), from: p.rules.Provenance(live, version),
+		dispatcher: d, feed: p.getenv(SettingStore) == storeCosmos,
 		hubs: p.hubs, policy: p.access, version: version, log: log, now: now,
 	}, nil
 }
@@ -144,6 +159,9 @@ func (s *Service) Ingest(binding string) azfunc.Handler {
 			b.Attempt = in.Retry.Count
 		}
 		report, err := s.ingest.Process(ctx, b, pipeline.Options{From: s.from, Tenants: s.hubs[b.Hub], Workers: 1})
+		if err == nil {
+			err = s.enqueue(ctx, report)
+		}
 		s.summarise(ctx, b, report, err)
 		return nil, err
 	})

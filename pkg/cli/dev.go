@@ -88,7 +88,9 @@ func (d *development) run(ctx context.Context, paths []string) (err error) {
 	finished := make(chan struct{}, 1)
 	log := azfunc.NewLogger(&handlerLog{dev: d}, slog.LevelWarn)
 	host, err := devhost.New(devhost.Options{
-		Root: root, Settings: settings, Address: d.address, Logger: log, Output: &handlerLog{dev: d},
+		// Here no feed brings alerts: the functions that find them see to their deliveries.
+		Feeds: map[string]devhost.ChangeFeed{"alerts": &devhost.MemoryFeed{}},
+		Root:  root, Settings: settings, Address: d.address, Logger: log, Output: &handlerLog{dev: d},
 		Observe: func(i devhost.Invocation) {
 			if !i.Ended {
 				return

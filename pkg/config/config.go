@@ -1,5 +1,5 @@
 // Package config reads assay.yaml, the one document in which the people who run Assay say what is theirs: tenants and their
-// names, allowlists, domains, indicators of their own, and the stage, severity and thresholds of rules.
+// names, allowlists, domains, indicators of their own, the stage, severity and thresholds of rules, and who is told of alerts.
 //
 // It is strict. A key that it does not know is a mistake and not a no-op, because a misspelt allowlist is a silent hole; and
 // all mistakes are told at once, each with file, line, column and field. A document with a mistake changes
@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/assay-sec/assay/pkg/notify"
 	"github.com/assay-sec/assay/pkg/reference"
 	"github.com/assay-sec/assay/pkg/rules"
 )
@@ -30,6 +31,10 @@ type Config struct {
 	Names map[string]string
 	// Hubs are the tenants, by lower-case id, that may send to an event hub, by the hub's name.
 	Hubs map[string][]string
+	// Subscriptions say who hears of which alerts.
+	Subscriptions []notify.Subscription
+	// AlertURL is the address of an alert for people, with {id} in it; "" where there is none.
+	AlertURL string
 }
 
 // Load reads the document in the file. Its error is a Problems where the file can be read and the document is wrong.
@@ -55,6 +60,8 @@ func Parse(file string, text []byte) (*Config, error) {
 		known := c.reference()
 		known["rules"] = c.rules
 		known["hubs"] = c.hubs
+		known["subscriptions"] = c.subscriptions
+		known["alertUrl"] = into(&c.AlertURL, value.alertURL)
 		root.keys(known)
 	}
 	if len(d.problems) == 0 {

@@ -14,7 +14,7 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Names[contoso] != "Contoso" || len(c.Rules) != 2 || len(c.Hubs) != 1 {
+	if c.Names[contoso] != "Contoso" || len(c.Rules) != 2 || len(c.Hubs) != 1 || len(c.Subscriptions) != 2 || c.AlertURL == "" {
 		t.Errorf("%+v", c)
 	}
 	text, err := os.ReadFile("example.yaml")

@@ -87,6 +87,11 @@ func (b *bench) restart(keep notify.Deliveries, subs ...*subscriber) {
 	for _, s := range subs {
 		targets = append(targets, notify.Target{Subscription: s.Subscription, Notifier: s})
 	}
+	b.restartWith(keep, targets)
+}
+
+func (b *bench) restartWith(keep notify.Deliveries, targets []notify.Target) {
+	b.t.Helper()
 	d, err := notify.NewDispatcher(notify.Options{
 		Targets: targets, Alerts: b, Deliveries: keep, State: b.state, Now: b.clock, Random: func() float64 { return 0.5 },
 		Log: slog.New(slog.NewTextHandler(&b.log, nil)),

@@ -90,8 +90,9 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Documen
 }
 
 func (s *Store) documents(ctx context.Context, prefix, after string) ([]store.Document, error) {
+	// Ids hold no character from "~" on, so this is the range of the prefix, which the index finds.
 	rows, err := s.read.QueryContext(ctx, `SELECT id, version, body FROM documents
-		WHERE substr(id, 1, length(?1)) = ?1 AND id > ?2 ORDER BY id LIMIT ?3`, prefix, after, listed)
+		WHERE id >= ?1 AND id < ?1 || '~' AND id > ?2 ORDER BY id LIMIT ?3`, prefix, after, listed)
 	if err != nil {
 		return nil, err
 	}

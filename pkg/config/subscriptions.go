@@ -1,0 +1,145 @@
+package config
+
+import (
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/assay-sec/assay/pkg/notify"
+	"github.com/assay-sec/assay/pkg/reference"
+	"github.com/assay-sec/assay/pkg/rule"
+	"github.com/assay-sec/assay/pkg/rules"
+)
+
+// subscriptionName is what names a subscription: it stands in the ids of documents.
+var subscriptionName = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$`)
+
+// subscriptions reads who wants to hear of which alerts.
+func (c *Config) subscriptions(v value) {
+	known := map[string]bool{}
+	if ref, err := reference.New(); err == nil {
+		if all, err := rules.Catalogue(ref, nil); err == nil {
+			for _, r := range all {
+				known[r.ID] = true
+			}
+		}
+	}
+	names := map[string]bool{}
+	v.list(func(item value) {
+		s := notify.Subscription{
+			MinSeverity: notify.DefaultMinSeverity, MinStrength: notify.DefaultMinStrength,
+			PerMinute: notify.DefaultPerMinute, GiveUp: notify.DefaultGiveUp,
+		}
+		item.keys(map[string]func(value){
+			"name": into(&s.Name, value.subscriptionName),
+			"kind": func(v value) {
+				if w, ok := v.word(string(notify.Teams), string(notify.Webhook)); ok {
+					s.Kind = notify.Kind(w)
+				}
+			},
+			"url":         into(&s.URL, value.secret),
+			"signingKeys": each(&s.Keys, value.secret),
+			"local":       into(&s.Local, value.flag),
+			"tenants":     each(&s.Tenants, value.guid),
+			"rules": each(&s.Rules, func(v value) (string, bool) {
+				id, ok := v.text("the id of a rule")
+				if ok && !known[id] {
+					v.fail("there is no such rule%s", suggestion(id, known))
+				}
+				return id, ok
+			}),
+			"minSeverity": into(&s.MinSeverity, func(v value) (rule.Severity, bool) { return named(v, rule.Severities()...) }),
+			"minStrength": into(&s.MinStrength, func(v value) (rule.Strength, bool) {
+				return named(v, rule.Weak, rule.Moderate, rule.Strong)
+			}),
+			"vipsOnly": into(&s.VIPsOnly, value.flag),
+			"changes": each(&s.Changes, func(v value) (notify.ChangeKind, bool) {
+				var words []string
+				for _, k := range notify.ChangeKinds() {
+					words = append(words, string(k))
+				}
+				w, ok := v.word(words...)
+				return notify.ChangeKind(w), ok
+			}),
+			"perMinute": into(&s.PerMinute, value.perMinute),
+			"giveUp":    into(&s.GiveUp, value.duration),
+			"timeZone":  into(&s.Zone, value.timeZone),
+		})
+		item.require("name", "kind", "url")
+		switch {
+		case s.Name != "" && names[s.Name]:
+			item.fail("the subscription %s stands twice", s.Name)
+		case s.Kind == notify.Teams && len(s.Keys) > 0:
+			item.fail("Teams knows no signatures: delete signingKeys")
+		}
+		names[s.Name] = true
+		c.Subscriptions = append(c.Subscriptions, s)
+	})
+}
+
+func (v value) subscriptionName() (string, bool) {
+	return parsed(v, "a name of lower-case letters, digits and hyphens, at most 40", func(s string) (string, error) {
+		if !subscriptionName.MatchString(s) {
+			return "", errPlain
+		}
+		return s, nil
+	})
+}
+
+func (v value) perMinute() (int, bool) {
+	return parsed(v, "a whole number from 1 to 600", func(s string) (int, error) {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 || n > 600 {
+			return 0, errPlain
+		}
+		return n, nil
+	})
+}
+
+func (v value) timeZone() (*time.Location, bool) {
+	return parsed(v, "a time zone such as Europe/Berlin", func(s string) (*time.Location, error) {
+		zone, err := time.LoadLocation(s)
+		if err != nil || s == "Local" {
+			return nil, errPlain
+		}
+		return zone, nil
+	})
+}
+
+// secret reads a secret: {env: NAME}, the name of an environment variable or app setting, or the text itself. No message
+// holds the text.
+func (v value) secret() (notify.SecretSource, bool) {
+	var s notify.SecretSource
+	if v.node.Kind != yaml.MappingNode {
+		text, ok := v.text("{env: NAME}, or the secret itself")
+		s.Value = notify.NewSecret(text)
+		return s, ok
+	}
+	v.keys(map[string]func(value){"env": into(&s.Env, func(v value) (string, bool) {
+		return parsed(v, "the name of an environment variable", func(s string) (string, error) {
+			if !environmentName.MatchString(s) {
+				return "", errPlain
+			}
+			return s, nil
+		})
+	})})
+	v.require("env")
+	return s, s.Env != ""
+}
+
+var environmentName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
+
+// alertURL reads the address of an alert for people.
+func (v value) alertURL() (string, bool) {
+	return parsed(v, "an address such as https://assay.contoso.example/alerts/{id}", func(s string) (string, error) {
+		u, err := url.Parse(strings.ReplaceAll(s, "{id}", "0"))
+		if err != nil || u.Scheme != "https" || u.Host == "" || !strings.Contains(s, "{id}") {
+			return "", errPlain
+		}
+		return s, nil
+	})
+}
