@@ -43,12 +43,12 @@ func NewDispatcher(c *config.Config, r *Rules, b Backend, getenv func(string) st
 			return in && known
 		}},
 		Alerts: b, Deliveries: notify.NewDocuments(b), State: b, Now: now, Log: log,
-		Random: rand.Float64, //nolint:gosec // jitter needs no secrecy
+		Random: rand.Float64,
 	}
 	for _, s := range c.Subscriptions {
 		n, err := newNotifier(&s, c, r, getenv, now)
 		if err != nil {
-			log.Error("a subscription cannot be reached until its settings are mended", "subscription", s.Name, "error", err) //nolint:sloglint // there is no context at the start
+			log.Error("a subscription cannot be reached until its settings are mended", "subscription", s.Name, "error", err)
 			n = broken{err}
 		}
 		o.Targets = append(o.Targets, notify.Target{Subscription: s, Notifier: n})

@@ -202,14 +202,14 @@ func TestHostileReceiversAndKills(t *testing.T) {
 	t.Parallel()
 	alerts := *hostileAlerts
 	seed := sha256.Sum256([]byte("kills"))
-	chance := rand.New(rand.NewPCG(binary.LittleEndian.Uint64(seed[:]), 1)) //nolint:gosec // a test repeats itself
+	chance := rand.New(rand.NewPCG(binary.LittleEndian.Uint64(seed[:]), 1))
 	receivers := map[string]*receiver{}
 	servers := map[string]string{}
 	hangs := make(chan struct{})
 	perMinute := map[string]int{"all": 600, "some": 60, "few": 20}
 	for i, name := range []string{"all", "some", "few"} {
 		r := &receiver{
-			chance: rand.New(rand.NewPCG(7, uint64(i))), hangs: hangs, answers: map[string]int{}, //nolint:gosec // a test repeats itself
+			chance: rand.New(rand.NewPCG(7, uint64(i))), hangs: hangs, answers: map[string]int{},
 			took: map[alert.ID]int{}, message: map[alert.ID]string{},
 		}
 		server := httptest.NewServer(r)
