@@ -98,6 +98,33 @@ func TestImportsPointDownwards(t *testing.T) {
 	}
 }
 
+// The diagram in pkg/README.md has a line for each layer, in the same order.
+func TestReadmeDrawsTheLayers(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(root(t), "pkg", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := 0
+	for line := range strings.Lines(string(text)) {
+		if next == len(layers) {
+			break
+		}
+		var names []string
+		for _, dir := range layers[next] {
+			if dir != "pkg/sample/made" && dir != "pkg/bench/corpus" { // data for programs, at the bottom only for its imports
+				names = append(names, strings.TrimPrefix(dir, "pkg/"))
+			}
+		}
+		if drawing := strings.Join(names, " · "); strings.TrimSpace(line) == drawing || strings.HasPrefix(line, drawing+"  ") {
+			next++
+		}
+	}
+	if next < len(layers) {
+		t.Errorf("pkg/README.md does not draw the layer %v", layers[next])
+	}
+}
+
 func TestFunctionHandlersKnowNothingOfSecurity(t *testing.T) {
 	t.Parallel()
 	for _, p := range packages(t) {
