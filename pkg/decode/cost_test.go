@@ -5,6 +5,7 @@ package decode
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"runtime"
 	"slices"
@@ -108,6 +109,22 @@ func TestCostOfARecord(t *testing.T) {
 
 // The target is that no text costs more than four times what a byte of normal traffic does.
 func TestHostileTextsCostNoMore(t *testing.T) {
+	const tries = 3 // who is too dear once on a busy machine runs again
+	for try := 1; ; try++ {
+		dear := hostileTextsTooDear(t)
+		if len(dear) == 0 {
+			return
+		}
+		if try == tries {
+			t.Errorf("too dear in %d tries, the last: %v", tries, dear)
+			return
+		}
+	}
+}
+
+// hostileTextsTooDear measures and says which texts cost more than they may.
+func hostileTextsTooDear(t *testing.T) (dear []string) {
+	t.Helper()
 	records := corpus.Records(1, 300)
 	size := 0
 	for _, r := range records {
@@ -135,7 +152,8 @@ func TestHostileTextsCostNoMore(t *testing.T) {
 		ratio := best[i] / best[0]
 		t.Logf("%-30s %5.2f ns a byte %5.2f x normal", c.name, best[i], ratio)
 		if ratio > 4*slack {
-			t.Errorf("a byte of %q costs %.1f x a byte of normal traffic, want at most 4", c.name, ratio)
+			dear = append(dear, fmt.Sprintf("a byte of %q costs %.1f x a byte of normal traffic, want at most 4", c.name, ratio))
 		}
 	}
+	return dear
 }
