@@ -74,14 +74,21 @@ sigma-mod:
 	@cp pkg/bench/sigma/go.mod bin/sigma.mod
 	@cp pkg/bench/sigma/go.sum bin/sigma.sum
 
-# Peers are real servers and clients of others that the tests talk to on 127.0.0.1. They need Node.
+# Peers are servers and libraries of others, from npm by a lock file, that the tests talk to on 127.0.0.1. They need Node.
+PEERS := pkg/internal/peers
+
 .PHONY: peers
-peers: go
-	@if [ ! -d pkg/internal/peers ]; then exit 0; fi; \
-	major=$$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/'); \
+peers: go ## Run the tests against servers and libraries of others
+	@major=$$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/'); \
 	if [ "$${major:-0}" -lt 20 ]; then \
 	  echo "skipped: tests against real peers need Node 20 or later$${major:+, here is $$major}" >&2; exit 0; fi; \
-	$(GO) test $(RACE) -tags peers ./pkg/internal/peers/...
+	$(MAKE) --no-print-directory $(PEERS)/node_modules/.package-lock.json && \
+	$(GO) test $(RACE) -tags peers ./$(PEERS)/...
+
+$(PEERS)/node_modules/.package-lock.json: $(PEERS)/package-lock.json
+	@echo "installing the peers of the tests, once" >&2
+	@cd $(PEERS) && npm ci --no-progress --loglevel error
+	@touch $@
 
 .PHONY: race
 race: go ## Run the tests over and over, shuffled and on several processor counts, to shake out races

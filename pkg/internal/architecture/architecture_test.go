@@ -506,7 +506,7 @@ func visit(top string, each func(name string, d fs.DirEntry) error) error {
 		if d.IsDir() && slices.Contains([]string{".git", "bin", "dist", "node_modules"}, d.Name()) {
 			return fs.SkipDir
 		}
-		if rel == "." {
+		if rel == "." || rel == ".git" { // a file, where the folder is a worktree
 			return nil
 		}
 		return each(filepath.ToSlash(rel), d)
