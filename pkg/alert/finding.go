@@ -91,6 +91,8 @@ func subject(ev *event.Event) Subject {
 		s.UserID = first(ev.Actor.ObjectID, ev.Token.ObjectID)
 		s.AppID = first(ev.App.ID, ev.Token.AppID, ev.Token.AuthorizedParty)
 		s.KeyID = first(ev.Token.KeyID, ev.Token.Thumbprint)
+	case event.AssertionObserved:
+		s.AppID = first(ev.SAML.Audience)
 	case event.DirectoryChange:
 		s.User = first(ev.Actor.Name, ev.Directory.InitiatorUPN, ev.Directory.InitiatorName, ev.Actor.ObjectID)
 		s.App = first(ev.App.Name, ev.Directory.InitiatorApp)

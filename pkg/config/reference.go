@@ -26,6 +26,8 @@ func (c *Config) reference() map[string]func(value) {
 		"sampleAudiences":     each(&r.SampleAudiences, value.phrase),
 		"sampleTenants":       each(&r.SampleTenants, value.guid),
 		"trustedCertificates": each(&r.TrustedCertificates, value.sha1),
+		"autonomousSystems":   each(&r.AutonomousSystems, autonomousSystem),
+		"networks":            each(&r.Networks, network),
 		"defaults":            func(v value) { v.keys(tenant(&r.Defaults)) },
 		"tenants":             c.tenants,
 	}
@@ -82,6 +84,8 @@ func tenant(t *reference.TenantSource) map[string]func(value) {
 		"deviceCodeApps":   each(&t.DeviceCodeApps, value.guid),
 		"fics":             each(&t.FICs, value.guid),
 		"testObservers":    each(&t.TestObservers, value.phrase),
+		"idp":              unique(&t.IDP, "issuer", identityProvider, func(p reference.IdentityProvider) string { return p.Issuer }),
+		"vpnOk":            each(&t.VPNOK, value.phrase),
 		"maxKeyAge":        into(&t.MaxKeyAge, value.duration),
 	}
 }
@@ -159,6 +163,37 @@ func issuerHost(v value) (h reference.IssuerHost, ok bool) {
 	})
 	v.require("host", "form")
 	return h, true
+}
+
+func autonomousSystem(v value) (s reference.AutonomousSystem, ok bool) {
+	v.keys(map[string]func(value){
+		"asn": into(&s.Number, value.asn),
+		"class": into(&s.Class, func(v value) (string, bool) {
+			return v.word(reference.HostingClass, reference.VPNClass, reference.TorClass)
+		}),
+		"name": into(&s.Name, value.phrase),
+	})
+	v.require("asn", "class")
+	return s, true
+}
+
+func network(v value) (n reference.Network, ok bool) {
+	v.keys(map[string]func(value){
+		"prefix": into(&n.Prefix, value.prefix),
+		"asn":    into(&n.Number, value.asn),
+	})
+	v.require("prefix", "asn")
+	return n, true
+}
+
+func identityProvider(v value) (p reference.IdentityProvider, ok bool) {
+	v.keys(map[string]func(value){
+		"issuer":  into(&p.Issuer, value.phrase),
+		"certs":   each(&p.Certs, value.thumbprint),
+		"maxLife": into(&p.MaxLife, value.duration),
+	})
+	v.require("issuer", "certs")
+	return p, true
 }
 
 func mailClients(dst *[]reference.MailClient) func(value) {

@@ -394,6 +394,42 @@ func (v value) digest(what string, size int) (string, bool) {
 func (v value) sha1() (string, bool)   { return v.digest("SHA-1", 20) }
 func (v value) sha256() (string, bool) { return v.digest("SHA-256", 32) }
 
+// thumbprint reads the SHA-1 or the SHA-256 of a certificate.
+func (v value) thumbprint() (string, bool) {
+	return parsed(v, "a SHA-1 or a SHA-256 in hex (40 or 64 digits)", func(s string) (string, error) {
+		b, err := hex.DecodeString(strings.ReplaceAll(s, ":", ""))
+		if err != nil || len(b) != 20 && len(b) != 32 {
+			return "", errPlain
+		}
+		return hex.EncodeToString(b), nil
+	})
+}
+
+// asn reads the number of an autonomous system, with or without the letters AS before it.
+func (v value) asn() (int64, bool) {
+	return parsed(v, "the number of an autonomous system such as 64500", func(s string) (int64, error) {
+		n, err := strconv.ParseUint(strings.TrimPrefix(strings.ToUpper(s), "AS"), 10, 32)
+		if err != nil || n == 0 {
+			return 0, errPlain
+		}
+		return int64(n), nil
+	})
+}
+
+// prefix reads a network.
+func (v value) prefix() (string, bool) {
+	return parsed(v, "a network such as 192.0.2.0/24", func(s string) (string, error) {
+		p, err := netip.ParsePrefix(s)
+		switch {
+		case err != nil || p.Addr().Is4In6():
+			return "", errPlain
+		case p.Masked() != p:
+			return "", fmt.Errorf("it is %s up to its last bit", p.Masked())
+		}
+		return p.String(), nil
+	})
+}
+
 // tokenID reads a token id (uti) in any form in which logs write one.
 func (v value) tokenID() (string, bool) {
 	return parsed(v, "a token id", func(s string) (string, error) {

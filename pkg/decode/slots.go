@@ -7,7 +7,7 @@ type Slot uint8
 const (
 	SlotCategory  Slot = iota // log category; also the activity category of Graph and Log Analytics directory audits
 	SlotTableType             // Log Analytics table
-	SlotKind                  // discriminator of token observations
+	SlotKind                  // discriminator of token and SAML observations
 	SlotPropertiesObject
 	SlotRawEventData // the audit record inside a Defender record
 	SlotAuditData    // the audit record, as JSON text, of a Purview search or Search-UnifiedAuditLog
@@ -171,6 +171,21 @@ const (
 	SlotRequestUserAgent
 	SlotRequestHost
 	SlotRequestPath
+	SlotAssertionObject
+	SlotAssertionIssuer
+	SlotAssertionSubject
+	SlotAssertionAudience
+	SlotAssertionIssueInstant
+	SlotAssertionAuthnInstant
+	SlotAssertionNotBefore
+	SlotAssertionNotOnOrAfter
+	SlotSignatureObject
+	SlotSignatureAlgorithm
+	SlotSignatureDigestAlgorithm
+	SlotSignatureCertificate
+	SlotSignatureCertificateSHA1
+	SlotSignatureCertificateSHA256
+	SlotAutonomousSystemNumber
 	SlotPairName
 	SlotPairValue
 	numSlots
@@ -346,6 +361,21 @@ var table = []field{
 	{SlotRequestUserAgent, none, one("request:userAgent")},
 	{SlotRequestHost, none, one("request:host")},
 	{SlotRequestPath, none, one("request:path")},
+	{SlotAssertionObject, Assertion, one("assertion")},
+	{SlotAssertionIssuer, none, one("assertion:issuer")},
+	{SlotAssertionSubject, none, one("assertion:subject")},
+	{SlotAssertionAudience, none, one("assertion:audience")},
+	{SlotAssertionIssueInstant, none, one("assertion:issueInstant")},
+	{SlotAssertionAuthnInstant, none, one("assertion:authnInstant")},
+	{SlotAssertionNotBefore, none, one("assertion:notBefore")},
+	{SlotAssertionNotOnOrAfter, none, one("assertion:notOnOrAfter")},
+	{SlotSignatureObject, Signature, one("signature")},
+	{SlotSignatureAlgorithm, none, one("signature:algorithm")},
+	{SlotSignatureDigestAlgorithm, none, one("signature:digestAlgorithm")},
+	{SlotSignatureCertificate, none, one("signature:certificate")},
+	{SlotSignatureCertificateSHA1, none, one("signature:certificateSha1")},
+	{SlotSignatureCertificateSHA256, none, one("signature:certificateSha256")},
+	{SlotAutonomousSystemNumber, none, signIn("autonomousSystemNumber")},
 	{SlotPairName, none, one("pair:Name", "pair:name", "pair:displayName", "pair:key", "pair:Key")},
 	{SlotPairValue, none, one("pair:Value", "pair:value", "pair:newValue", "pair:NewValue")},
 }

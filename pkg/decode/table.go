@@ -28,6 +28,8 @@ const (
 	InitiatorApp         // initiatedBy.app
 	Pair                 // a name and a value: cmdlet parameters, modified properties
 	Target               // an element of targetResources
+	Assertion            // what a SAML observation says of the assertion
+	Signature            // what a SAML observation says of its signature
 	numLevels
 )
 
@@ -35,7 +37,7 @@ var levelPrefix = map[string]Level{
 	"": Root, "properties": Properties, "raw": RawEvent, "ctx": AppContext, "status": SignInStatus,
 	"protection": Protection, "caller": ActivityCaller, "claims": Claims, "header": Header, "validation": Validation,
 	"observer": Observer, "request": Request, "initiator": Initiator, "user": InitiatorUser, "app": InitiatorApp,
-	"pair": Pair, "target": Target,
+	"pair": Pair, "target": Target, "assertion": Assertion, "signature": Signature,
 }
 
 // field is a row of the table: the slot, the level below it if its value is an object to descend into, and the

@@ -10,20 +10,21 @@ type Kind uint8
 
 // The kinds of events. KindNone is the kind of a record that no rule reads.
 const (
-	KindNone        Kind = iota
-	SignIn               // Entra ID sign-in of any of the six categories
-	Audit                // Microsoft 365 unified audit: Exchange, SharePoint, OneDrive, Teams
-	GraphActivity        // a call of Microsoft Graph or Azure AD Graph
-	TokenObserved        // a token as an application, gateway or the Azure Activity log saw it
-	Risk                 // a detection of Entra ID Protection
-	DirectoryChange      // Entra ID directory audit
+	KindNone          Kind = iota
+	SignIn                 // Entra ID sign-in of any of the six categories
+	Audit                  // Microsoft 365 unified audit: Exchange, SharePoint, OneDrive, Teams
+	GraphActivity          // a call of Microsoft Graph or Azure AD Graph
+	TokenObserved          // a token as an application, gateway or the Azure Activity log saw it
+	Risk                   // a detection of Entra ID Protection
+	DirectoryChange        // Entra ID directory audit
+	AssertionObserved      // a SAML assertion as a service provider of one's own saw it
 )
 
-var kindNames = [...]string{"none", "signin", "audit", "graph", "token", "risk", "directory"}
+var kindNames = [...]string{"none", "signin", "audit", "graph", "token", "risk", "directory", "saml"}
 
 // Kinds lists every kind that a rule can read.
 func Kinds() []Kind {
-	return []Kind{SignIn, Audit, GraphActivity, TokenObserved, Risk, DirectoryChange}
+	return []Kind{SignIn, Audit, GraphActivity, TokenObserved, Risk, DirectoryChange, AssertionObserved}
 }
 
 // String returns the kind's name, which is part of every event id.
@@ -57,6 +58,7 @@ type Event struct {
 	Observed  ObservedFacts
 	Risk      RiskFacts
 	Directory DirectoryFacts
+	SAML      SAMLFacts
 }
 
 // Actor is who acted, as the log claims.
@@ -77,6 +79,7 @@ type App struct {
 // Net is where the request came from.
 type Net struct {
 	IP        Addr // unmapped, without port, brackets or zone
+	ASN       Int  // number of the autonomous system that the address belongs to
 	UserAgent Text
 }
 
@@ -205,4 +208,20 @@ type DirectoryFacts struct {
 	InitiatorApp  Text // initiatedBy.app.displayName
 	Target        Text // display name of the first target resource
 	Changes       Parameters
+}
+
+// SAMLFacts are what a service provider observed of a SAML 2.0 assertion (OASIS saml-core-2.0-os, section 2).
+type SAMLFacts struct {
+	Issuer       Text
+	Subject      Text // NameID
+	Audience     Text
+	IssuedAt     Time // IssueInstant
+	Authn        Time // AuthnInstant
+	NotBefore    Time
+	NotOnOrAfter Time
+
+	SignatureAlgorithm Text // the identifier of XML Signature, e.g. http://www.w3.org/2001/04/xmldsig-more#rsa-sha256
+	DigestAlgorithm    Text
+	CertSHA1           Text // of the certificate that verified the signature: lower-case hex
+	CertSHA256         Text // the same
 }

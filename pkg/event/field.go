@@ -90,6 +90,13 @@ var (
 	InitiatorUPN      = Field[string]{"directory.initiatedBy.userPrincipalName", func(e *Event) *Text { return &e.Directory.InitiatorUPN }}
 	DirectoryTarget   = Field[string]{"directory.target", func(e *Event) *Text { return &e.Directory.Target }}
 
+	SAMLIssuer    = Field[string]{"saml.issuer", func(e *Event) *Text { return &e.SAML.Issuer }}
+	SAMLAudience  = Field[string]{"saml.audience", func(e *Event) *Text { return &e.SAML.Audience }}
+	SAMLAlgorithm = Field[string]{"saml.signatureAlgorithm", func(e *Event) *Text { return &e.SAML.SignatureAlgorithm }}
+	SAMLDigest    = Field[string]{"saml.digestAlgorithm", func(e *Event) *Text { return &e.SAML.DigestAlgorithm }}
+	SAMLCertSHA1  = Field[string]{"saml.certificate.sha1", func(e *Event) *Text { return &e.SAML.CertSHA1 }}
+	SAMLCert      = Field[string]{"saml.certificate.sha256", func(e *Event) *Text { return &e.SAML.CertSHA256 }}
+
 	SignInError   = Field[int64]{"signIn.status.errorCode", func(e *Event) *Int { return &e.SignIn.ErrorCode }}
 	AuthSteps     = Field[int64]{"signIn.authenticationDetails.count", func(e *Event) *Int { return &e.SignIn.AuthSteps }}
 	RecordType    = Field[int64]{"audit.recordType", func(e *Event) *Int { return &e.Audit.RecordType }}
@@ -97,6 +104,7 @@ var (
 	LogonType     = Field[int64]{"audit.logonType", func(e *Event) *Int { return &e.Audit.LogonType }}
 	ItemCount     = Field[int64]{"audit.operationCount", func(e *Event) *Int { return &e.Audit.OperationCount }}
 	GraphStatus   = Field[int64]{"graph.responseStatusCode", func(e *Event) *Int { return &e.Graph.Status }}
+	ASN           = Field[int64]{"net.asn", func(e *Event) *Int { return &e.Net.ASN }}
 	TokenSegments = Field[int64]{"observed.segments", func(e *Event) *Int { return &e.Observed.Segments }}
 
 	ExternalAccess = Field[bool]{"audit.externalAccess", func(e *Event) *Flag { return &e.Audit.ExternalAccess }}
@@ -111,6 +119,11 @@ var (
 	IssuedAt  = Field[time.Time]{"token.iat", func(e *Event) *Time { return &e.Token.IssuedAt }}
 	NotBefore = Field[time.Time]{"token.nbf", func(e *Event) *Time { return &e.Token.NotBefore }}
 	Expires   = Field[time.Time]{"token.exp", func(e *Event) *Time { return &e.Token.Expires }}
+
+	SAMLIssuedAt     = Field[time.Time]{"saml.issueInstant", func(e *Event) *Time { return &e.SAML.IssuedAt }}
+	SAMLAuthn        = Field[time.Time]{"saml.authnInstant", func(e *Event) *Time { return &e.SAML.Authn }}
+	SAMLNotBefore    = Field[time.Time]{"saml.notBefore", func(e *Event) *Time { return &e.SAML.NotBefore }}
+	SAMLNotOnOrAfter = Field[time.Time]{"saml.notOnOrAfter", func(e *Event) *Time { return &e.SAML.NotOnOrAfter }}
 
 	IP = Field[netip.Addr]{"net.ip", func(e *Event) *Addr { return &e.Net.IP }}
 

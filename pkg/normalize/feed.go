@@ -39,7 +39,7 @@ func recognise(v *decode.Values) (kind event.Kind, category string, ok bool) {
 		case "token-observation":
 			return event.TokenObserved, k.Text, true
 		case "saml-observation":
-			return event.KindNone, k.Text, true
+			return event.AssertionObserved, k.Text, true
 		}
 	}
 	if v.Get(decode.SlotAuditData).Kind == decode.String {

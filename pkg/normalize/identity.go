@@ -31,7 +31,7 @@ func (n *Normalizer) Identify(r *envelope.Record, s *Scratch, ev *event.Event) e
 		if own = firstText(&s.record, decode.SlotID); own != "" {
 			own += "|" + ev.Risk.State.V
 		}
-	case event.SignIn, event.DirectoryChange, event.TokenObserved, event.KindNone:
+	case event.SignIn, event.DirectoryChange, event.TokenObserved, event.AssertionObserved, event.KindNone:
 		own = firstText(&s.record, decode.SlotID)
 	}
 	if own == "" {

@@ -145,6 +145,8 @@ func (n *Normalizer) Normalize(r *envelope.Record, s *Scratch, ev *event.Event) 
 		f.risk()
 	case event.DirectoryChange:
 		f.directory()
+	case event.AssertionObserved:
+		f.assertion()
 	case event.KindNone: // ignored above
 	}
 	if ev.Time.State != event.Present {

@@ -239,6 +239,30 @@ func TestOtherFeeds(t *testing.T) {
 			},
 		},
 		{
+			"SAML observation with the digests of its certificate as tools print them",
+			`{"kind":"saml-observation","schemaVersion":1,"id":"a-1","time":"2025-10-02T08:56:25Z","tenantId":"` + tenant + `","observer":{"name":"wiki","type":"app"},"validation":{"result":"accepted","signaturePresent":true},"request":{"ip":"192.0.2.7"},"signature":{"algorithm":"http://www.w3.org/2001/04/xmldsig-more#rsa-sha256","certificateSha1":"AB:CD:EF"},"assertion":{"issuer":"http://sts.contoso.example/","subject":"ada@contoso.example","issueInstant":"2025-10-02T08:56:20.118Z","authnInstant":"2025-10-02T08:50:00Z","notBefore":"2025-10-02T08:51:20Z","notOnOrAfter":null}}`,
+			event.AssertionObserved, "saml|" + tenant + "|a-1",
+			func(e *event.Event) string {
+				a := e.SAML
+				if a.Issuer.V != "http://sts.contoso.example/" || e.Actor.Name.V != "ada@contoso.example" || a.CertSHA1.V != "abcdef" || a.CertSHA256.State != event.Absent ||
+					a.NotOnOrAfter.State != event.Null || !a.IssuedAt.OK() || !a.Authn.OK() || e.Observed.Result.V != "accepted" || !e.Net.IP.OK() {
+					return "fields"
+				}
+				return ""
+			},
+		},
+		{
+			"SAML observation with the whole certificate, which wins over the digests beside it",
+			`{"kind":"saml-observation","id":"a-2","time":"2025-10-02T08:56:25Z","tenantId":"` + tenant + `","signature":{"certificate":"YWJj","certificateSha1":"00"}}`,
+			event.AssertionObserved, "saml|" + tenant + "|a-2",
+			func(e *event.Event) string {
+				if e.SAML.CertSHA1.V != "a9993e364706816aba3e25717850c26c9cd0d89d" || e.SAML.CertSHA256.V != "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" {
+					return "digests"
+				}
+				return ""
+			},
+		},
+		{
 			"risk, diagnostic with a US date in its envelope",
 			`{"time":"3/24/2022 2:42:35 PM","category":"UserRiskEvents","tenantId":"` + tenant + `","properties":{"id":"k","riskEventType":"tokenIssuerAnomaly","riskState":"atRisk","riskLevel":"high","activityDateTime":"2022-03-24T14:02:35.1Z","userId":"u","requestId":"q"}}`,
 			event.Risk, "risk|" + tenant + "|k|atRisk", nil,

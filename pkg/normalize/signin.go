@@ -32,6 +32,7 @@ func (f *reader) signIn() {
 	}
 	ev.Net = event.Net{
 		IP:        f.address(decode.SlotIPAddress, decode.SlotCallerIPAddress),
+		ASN:       integer(f.v.Get(decode.SlotAutonomousSystemNumber), nil),
 		UserAgent: f.text(decode.SlotUserAgent),
 	}
 	ev.Token.ID = f.text(decode.SlotUniqueTokenIdentifier)

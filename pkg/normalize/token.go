@@ -23,7 +23,19 @@ func (f *reader) token() {
 	ev.Net.UserAgent = f.text(decode.SlotRequestUserAgent)
 	f.claims()
 	f.header()
+	f.observed()
 	o := &ev.Observed
+	if ev.Category == "AzureActivity" {
+		o.Observer = event.Of("azure-resource-manager")
+		o.ObserverType = event.Of("azure-activity")
+		// Azure Resource Manager logs an operation that it let in; that it failed later is another matter.
+		o.Result = event.Of("accepted")
+	}
+}
+
+// observed reads how a relying party met a token or an assertion.
+func (f *reader) observed() {
+	o := &f.ev.Observed
 	o.Observer = f.text(decode.SlotObserverName)
 	o.ObserverType = f.text(decode.SlotObserverType)
 	o.Result = f.text(decode.SlotValidationResult)
@@ -31,12 +43,6 @@ func (f *reader) token() {
 	o.Segments = integer(f.v.Get(decode.SlotSegments), nil)
 	o.Host = f.text(decode.SlotRequestHost)
 	o.Path = f.text(decode.SlotRequestPath)
-	if ev.Category == "AzureActivity" {
-		o.Observer = event.Of("azure-resource-manager")
-		o.ObserverType = event.Of("azure-activity")
-		// Azure Resource Manager logs an operation that it let in; that it failed later is another matter.
-		o.Result = event.Of("accepted")
-	}
 }
 
 func (f *reader) claims() {
@@ -137,30 +143,39 @@ func (f *reader) header() {
 
 // certificate returns the thumbprint of the first certificate of an x5c header.
 func (f *reader) certificate(v decode.Value) event.Text {
+	der, state := f.der(v)
+	if state != event.Present {
+		return event.Text{State: state}
+	}
+	sum := sha1.Sum(der) //nolint:gosec // see the import
+	return event.Of(hex.EncodeToString(sum[:]))
+}
+
+// der decodes a certificate in base64, or the first of several.
+func (f *reader) der(v decode.Value) ([]byte, event.State) {
 	first := ""
 	switch v.Kind {
 	case decode.Absent:
-		return event.Text{}
+		return nil, event.Absent
 	case decode.Null:
-		return event.Text{State: event.Null}
+		return nil, event.Null
 	case decode.String:
 		first = v.Text
 	case decode.Array:
 		l := f.elements(v.Text)
 		if !l.OK() || len(l.V) == 0 {
-			return event.Text{State: event.Unreadable}
+			return nil, event.Unreadable
 		}
 		first = l.V[0]
 	case decode.Number, decode.True, decode.False, decode.Object:
-		return event.Text{State: event.Unreadable}
+		return nil, event.Unreadable
 	}
 	if len(first) > maxCertificate {
-		return event.Text{State: event.Unreadable}
+		return nil, event.Unreadable
 	}
 	der, err := base64.StdEncoding.DecodeString(first)
 	if err != nil || len(der) == 0 {
-		return event.Text{State: event.Unreadable}
+		return nil, event.Unreadable
 	}
-	sum := sha1.Sum(der) //nolint:gosec // see the import
-	return event.Of(hex.EncodeToString(sum[:]))
+	return der, event.Present
 }

@@ -59,6 +59,8 @@ func compile(s Source) (*Data, error) {
 		sampleAudiences:   b.names("sampleAudiences", s.SampleAudiences),
 		sampleTenants:     b.guids("sampleTenants", s.SampleTenants),
 		trustedCerts:      b.certificates(s.TrustedCertificates, s.Keys),
+		systems:           b.systems(s.AutonomousSystems),
+		networks:          b.networks(s.Networks),
 		defaults:          b.tenant("defaults", s.Defaults),
 		tenants:           make(map[string]*Tenant, len(s.Tenants)),
 	}
@@ -406,6 +408,8 @@ func (b *builder) tenant(field string, s TenantSource) *Tenant {
 		deviceCodeApps:  b.guids(field+".deviceCodeApps", s.DeviceCodeApps),
 		fics:            b.guids(field+".fics", s.FICs),
 		testObservers:   b.names(field+".testObservers", s.TestObservers),
+		idps:            b.idps(field+".idp", s.IDP),
+		vpnOK:           b.names(field+".vpnOk", s.VPNOK),
 		maxKeyAge:       s.MaxKeyAge,
 	}
 	if s.MaxKeyAge < 0 {

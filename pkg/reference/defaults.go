@@ -15,7 +15,7 @@ var files embed.FS
 // Builtin returns the embedded reference data. Each file in data says where its content is from.
 func Builtin() (Source, error) {
 	var all Source
-	for _, name := range []string{"tokens.yaml", "indicators.yaml", "mail.yaml", "keys.json"} {
+	for _, name := range []string{"tokens.yaml", "indicators.yaml", "mail.yaml", "networks.yaml", "keys.json"} {
 		text, err := files.ReadFile("data/" + name)
 		if err != nil {
 			return Source{}, fmt.Errorf("read the embedded %s: %w", name, err)

@@ -3,6 +3,7 @@ package reference
 import (
 	"cmp"
 	"maps"
+	"strconv"
 )
 
 // merge returns a with b laid over it, see Source. It changes neither.
@@ -22,8 +23,11 @@ func merge(a, b Source) Source {
 		SampleAudiences:     over(a.SampleAudiences, b.SampleAudiences, itself),
 		SampleTenants:       over(a.SampleTenants, b.SampleTenants, itself),
 		TrustedCertificates: over(a.TrustedCertificates, b.TrustedCertificates, itself),
-		Defaults:            layer(a.Defaults, b.Defaults),
-		Tenants:             maps.Clone(a.Tenants),
+		AutonomousSystems: over(a.AutonomousSystems, b.AutonomousSystems,
+			func(s AutonomousSystem) string { return strconv.FormatInt(s.Number, 10) }),
+		Networks: overKnown(a.Networks, b.Networks, func(n Network) string { return n.Prefix }),
+		Defaults: layer(a.Defaults, b.Defaults),
+		Tenants:  maps.Clone(a.Tenants),
 	}
 	for id, t := range b.Tenants {
 		if m.Tenants == nil {
@@ -54,6 +58,14 @@ func over[T any](a, b []T, name func(T) string) []T {
 	return out
 }
 
+// overKnown is over for a list that is not known while it is nil.
+func overKnown[T any](a, b []T, name func(T) string) []T {
+	if a == nil && b == nil {
+		return nil
+	}
+	return append([]T{}, over(a, b, name)...)
+}
+
 // layer returns base with everything that t knows in its place.
 func layer(base, t TenantSource) TenantSource {
 	return TenantSource{
@@ -78,6 +90,8 @@ func layer(base, t TenantSource) TenantSource {
 		DeviceCodeApps:   either(t.DeviceCodeApps, base.DeviceCodeApps),
 		FICs:             either(t.FICs, base.FICs),
 		TestObservers:    either(t.TestObservers, base.TestObservers),
+		IDP:              either(t.IDP, base.IDP),
+		VPNOK:            either(t.VPNOK, base.VPNOK),
 		MaxKeyAge:        cmp.Or(t.MaxKeyAge, base.MaxKeyAge),
 	}
 }

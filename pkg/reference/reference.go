@@ -38,6 +38,8 @@ type Data struct {
 	sampleAudiences   names
 	sampleTenants     guids
 	trustedCerts      map[[20]byte]struct{}
+	systems           map[int64]*AutonomousSystem
+	networks          *networks // nil: not known
 
 	defaults *Tenant
 	tenants  map[string]*Tenant
@@ -82,6 +84,8 @@ type Tenant struct {
 	deviceCodeApps  guids
 	fics            guids
 	testObservers   names
+	idps            map[string]*SAMLIssuer // nil: not known
+	vpnOK           names
 	maxKeyAge       time.Duration
 }
 
@@ -350,6 +354,11 @@ func (d *Data) DeviceCodeApps() rule.Set {
 // FICs is the set of the known federated identity credentials of applications.
 func (d *Data) FICs() rule.Set {
 	return tenantGUIDs{d, "fics", func(t *Tenant) guids { return t.fics }}
+}
+
+// VPNOK is the set of people and mailboxes that come from rented hosts or through VPNs: object ids, names or mailbox GUIDs.
+func (d *Data) VPNOK() rule.Set {
+	return tenantNames{d, "vpnOk", func(t *Tenant) names { return t.vpnOK }}
 }
 
 // TestObservers is the set of observers that see test tokens. It is empty until somebody names one.

@@ -24,6 +24,11 @@ type Source struct {
 	SampleTenants       []string     `yaml:"sampleTenants,omitempty" json:"sampleTenants,omitempty"`             // of documentation samples: T01 is silent
 	TrustedCertificates []string     `yaml:"trustedCertificates,omitempty" json:"trustedCertificates,omitempty"` // hex SHA-1 of certificates that x5c headers may hold
 
+	AutonomousSystems []AutonomousSystem `yaml:"autonomousSystems,omitempty" json:"autonomousSystems,omitempty"`
+	// Networks are a snapshot of which autonomous system announces which network; nil: not known. An address in none of them
+	// belongs to no system that anybody has classed.
+	Networks []Network `yaml:"networks,omitempty" json:"networks,omitempty"`
+
 	// Defaults hold for every tenant that does not say otherwise.
 	Defaults TenantSource `yaml:"defaults,omitempty" json:"defaults,omitzero"`
 	// Tenants are keyed by tenant id.
@@ -84,6 +89,19 @@ type IssuerHost struct {
 	Clouds []string `yaml:"clouds,flow,omitempty" json:"clouds,omitempty"`
 }
 
+// AutonomousSystem is a network operator whose addresses are rented out, or hide who uses them.
+type AutonomousSystem struct {
+	Number int64  `yaml:"asn" json:"asn"`
+	Class  string `yaml:"class" json:"class"` // hosting, vpn or tor
+	Name   string `yaml:"name,omitempty" json:"name,omitempty"`
+}
+
+// Network is a network that an autonomous system announces.
+type Network struct {
+	Prefix string `yaml:"prefix" json:"prefix"` // 192.0.2.0/24 or 2001:db8::/32
+	Number int64  `yaml:"asn" json:"asn"`
+}
+
 // MailClient is an application that reads mail.
 type MailClient struct {
 	AppID string `yaml:"appId" json:"appId"`
@@ -114,6 +132,14 @@ type Domain struct {
 	IssuerURI string `yaml:"issuerUri,omitempty" json:"issuerUri,omitempty"`
 	// FederatedIdpMfaBehavior is acceptIfMfaDoneByFederatedIdp, enforceMfaByFederatedIdp or rejectMfaByFederatedIdp.
 	FederatedIdpMfaBehavior string `yaml:"federatedIdpMfaBehavior,omitempty" json:"federatedIdpMfaBehavior,omitempty"`
+}
+
+// IdentityProvider is an issuer of SAML assertions that one's own service providers trust.
+type IdentityProvider struct {
+	Issuer string   `yaml:"issuer" json:"issuer"` // the entity id, to the byte
+	Certs  []string `yaml:"certs" json:"certs"`   // SHA-1 or SHA-256 of its signing certificates, hex
+	// MaxLife is the longest that its assertions are valid for; 0: 70 minutes, Entra ID's hour and its allowance for clocks.
+	MaxLife time.Duration `yaml:"maxLife,omitempty" json:"maxLife,omitempty"`
 }
 
 // AppOnlyMailApp is an application that reads mail on its own behalf.
@@ -151,5 +177,7 @@ type TenantSource struct {
 	DeviceCodeApps   []string           `yaml:"deviceCodeApps,omitempty" json:"deviceCodeApps"`     // app ids that sign in by device code or transfer
 	FICs             []string           `yaml:"fics,omitempty" json:"fics"`                         // ids of the known federated identity credentials
 	TestObservers    []string           `yaml:"testObservers,omitempty" json:"testObservers"`       // observers that see test tokens
+	IDP              []IdentityProvider `yaml:"idp,omitempty" json:"idp"`                           // whose SAML assertions one's own service providers accept
+	VPNOK            []string           `yaml:"vpnOk,omitempty" json:"vpnOk"`                       // people and mailboxes that come through a VPN or a rented host
 	MaxKeyAge        time.Duration      `yaml:"maxKeyAge,omitempty" json:"maxKeyAge"`               // of a signing key's certificate; 0: no limit
 }

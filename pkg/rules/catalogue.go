@@ -58,6 +58,7 @@ var catalogue = []constructor{
 	// Every log.
 	iocIP,
 	iocUserAgent,
+	hostingOrAnonymizerSourceForMailbox,
 
 	// Sign-ins.
 	signinFederatedTokenForManagedDomain,
@@ -70,6 +71,9 @@ var catalogue = []constructor{
 	signinUnboundTokenSensitive,
 	signinRecordIntegrity,
 	spSigninToMailUnlisted,
+
+	// SAML assertions, as one's own service providers see them.
+	samlAssertionAnomaly,
 
 	// Microsoft Graph activity.
 	graphTokenTimeAnomaly,

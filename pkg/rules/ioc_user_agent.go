@@ -14,7 +14,7 @@ func iocUserAgent(ref *reference.Data, _ *knobs) *rule.Rule {
 		ID:      "ioc-user-agent",
 		Title:   "User agent that an attacker used",
 		Version: 1,
-		Kinds:   []event.Kind{event.SignIn, event.Audit, event.GraphActivity, event.TokenObserved, event.DirectoryChange},
+		Kinds:   []event.Kind{event.SignIn, event.Audit, event.GraphActivity, event.TokenObserved, event.DirectoryChange, event.AssertionObserved},
 		Legs: []rule.Leg{{
 			ID:       "exact",
 			Why:      "the client sent, to the byte, a user agent that an attacker's tools send",
