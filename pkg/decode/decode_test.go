@@ -343,7 +343,7 @@ func TestNames(t *testing.T) {
 		{"an escape makes it another name", `{"id\u0041":"a","id\n":"b","\\id":"c"}`, nil},
 		{
 			"at another level", `{"properties":{"category":"a"},"x":{"id":"b"}}`,
-			map[Slot]Value{SlotPropertiesObject: {Kind: Object}},
+			map[Slot]Value{SlotPropertiesObject: {Object, `{"category":"a"}`}},
 		},
 		{"wanted below, not here", `{"errorCode":1}`, nil},
 		{"a level that is not an object", `{"properties":"a"}`, map[Slot]Value{SlotPropertiesObject: {String, "a"}}},
@@ -356,12 +356,13 @@ func TestNames(t *testing.T) {
 		{"the better one is null", `{"Category":"b","category":null}`, map[Slot]Value{SlotCategory: {Kind: Null}}},
 		{
 			"names with colons", `{"claims":{"http://schemas.microsoft.com/identity/claims/tenantid":"a","iss":"b"}}`,
-			map[Slot]Value{SlotClaimsObject: {Kind: Object}, SlotClaimTid: {String, "a"}, SlotClaimIss: {String, "b"}},
+			map[Slot]Value{SlotClaimsObject: {Object, `{"http://schemas.microsoft.com/identity/claims/tenantid":"a","iss":"b"}`}, SlotClaimTid: {String, "a"}, SlotClaimIss: {String, "b"}},
 		},
 		{
-			"three levels", `{"properties":{"status":{"errorCode":50076}}}`,
+			"three levels", `{ "properties" : {"status": {"errorCode":50076}}}`,
 			map[Slot]Value{
-				SlotPropertiesObject: {Kind: Object}, SlotStatus: {Kind: Object}, SlotStatusErrorCode: {Number, "50076"},
+				SlotPropertiesObject: {Object, `{"status": {"errorCode":50076}}`}, SlotStatus: {Object, `{"errorCode":50076}`},
+				SlotStatusErrorCode: {Number, "50076"},
 			},
 		},
 		{"the last bytes", `{"id":1}`, map[Slot]Value{SlotID: {Number, "1"}}},
@@ -430,7 +431,7 @@ func TestEverySpellingIsRead(t *testing.T) {
 	t.Parallel()
 	eachDecoder(t, func(t *testing.T, d Decoder) {
 		for l := Root; l < numLevels; l++ {
-			for name, e := range names[l] {
+			for name, e := range builtin.names[l] {
 				var v Values
 				if err := d.Object(`{"`+name+`":"it"}`, l, &v); err != nil {
 					t.Fatalf("level %d, %q: %v", l, name, err)
@@ -438,7 +439,7 @@ func TestEverySpellingIsRead(t *testing.T) {
 				if got := v.Get(e.slot); got != (Value{String, "it"}) {
 					t.Errorf("level %d, %q: got %v", l, name, got)
 				}
-				if low := strings.ToLower(name) + "?"; names[l][low] == (entry{}) {
+				if low := strings.ToLower(name) + "?"; builtin.names[l][low] == (entry{}) {
 					v.Reset()
 					if err := d.Object(`{"`+low+`":"it","`+name[:len(name)-1]+`":[],"`+name+name+`":{}}`, l, &v); err != nil {
 						t.Fatalf("level %d, %q: %v", l, low, err)

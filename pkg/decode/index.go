@@ -20,14 +20,6 @@ type wantedName struct {
 	entry
 }
 
-// indexes holds the names of each level.
-var indexes = func() (all [numLevels]nameIndex) {
-	for l := range all {
-		all[l] = newIndex(names[l])
-	}
-	return all
-}()
-
 func newIndex(wanted map[string]entry) nameIndex {
 	b := max(4, bits.Len(uint(len(wanted)))+3)
 	ix := nameIndex{shift: 64 - b, places: make([]uint16, 1<<b)}

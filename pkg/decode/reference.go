@@ -126,7 +126,7 @@ func (d reader) object(l Level, v *Values) error {
 			return err
 		}
 		name := t.String()
-		e, wanted := lookup(l, name)
+		e, wanted := v.wants().lookup(l, name)
 		x, err := d.value(e.child, v)
 		if err != nil {
 			return err
@@ -144,7 +144,11 @@ func (d reader) value(child Level, v *Values) (Value, error) {
 	switch k := d.PeekKind(); k {
 	case '{':
 		if child != none {
-			return Value{Kind: Object}, d.object(child, v)
+			start := d.ahead(":, \t\r\n")
+			if err := d.object(child, v); err != nil {
+				return Value{}, err
+			}
+			return Value{Object, d.text[start:d.InputOffset()]}, nil
 		}
 		raw, err := d.skip()
 		return Value{Object, raw}, err

@@ -10,7 +10,7 @@ var _ Decoder = Scanner{}
 
 // Object implements Decoder. The texts of v are parts of s, but for strings with escapes, which v owns.
 func (Scanner) Object(s string, l Level, v *Values) error {
-	d := scan{s: s, v: v, own: &v.own}
+	d := scan{s: s, v: v, wanted: v.wants(), own: &v.own}
 	i := space(s, 0)
 	if i == len(s) || s[i] != '{' {
 		if d.end(d.skip(i, 0)) {
@@ -53,11 +53,12 @@ const failed = -1
 // scan is the decoding of one text. Its methods take the position of what they read and return the one behind it, or
 // failed, and then err says why.
 type scan struct {
-	s     string
-	v     *Values
-	own   *arena // of the Values; for an array nil until a string has an escape
-	grown bool   // own had to grow for this text
-	err   error
+	s      string
+	v      *Values
+	wanted *Wanted
+	own    *arena // of the Values; for an array nil until a string has an escape
+	grown  bool   // own had to grow for this text
+	err    error
 }
 
 func (d *scan) fail(err error, at int) int {
@@ -83,7 +84,7 @@ func (d *scan) object(i int, l Level, depth int) int {
 	if depth > MaxDepth {
 		return d.fail(ErrDepth, i-1)
 	}
-	s, ix := d.s, &indexes[l]
+	s, ix := d.s, &d.wanted.indexes[l]
 	i, more := d.first(i, '}')
 	for more {
 		if i == len(s) || s[i] != '"' {
@@ -103,9 +104,9 @@ func (d *scan) object(i int, l Level, depth int) int {
 		var wanted bool
 		switch {
 		case escaped:
-			e, wanted = lookup(l, d.unescape(name, end))
+			e, wanted = d.wanted.lookup(l, d.unescape(name, end))
 		case name+8 > len(s): // too near the end for the index
-			e, wanted = lookup(l, s[name:end])
+			e, wanted = d.wanted.lookup(l, s[name:end])
 		default:
 			e, wanted = ix.find(s, name, end-name)
 		}
@@ -267,7 +268,11 @@ func (d *scan) value(i int, child Level, depth int) (Value, int) {
 			}
 			return Value{String, s[i+1 : end]}, end + 1
 		case s[i] == '{' && child != none:
-			return Value{Kind: Object}, d.object(i+1, child, depth+1)
+			end := d.object(i+1, child, depth+1)
+			if end == failed {
+				return Value{}, failed
+			}
+			return Value{Object, s[i:end]}, end
 		}
 	}
 	end := d.skip(i, depth)

@@ -1,7 +1,7 @@
 package decode
 
 // Slot is the place of a wanted value in Values. Names follow the log that spells them first.
-type Slot uint8
+type Slot uint16
 
 // The slots. What one means may depend on the feed: package normalize knows.
 const (

@@ -54,14 +54,6 @@ type entry struct {
 	child Level
 }
 
-// lookup finds the wanted name at a level.
-func lookup(l Level, name string) (entry, bool) {
-	e, ok := names[l][name]
-	return e, ok
-}
-
-var names = index(table)
-
 // index builds the lookup from the table. Two fields that claim one name at one level are a mistake in the table.
 func index(fields []field) [numLevels]map[string]entry {
 	var ix [numLevels]map[string]entry
@@ -70,11 +62,7 @@ func index(fields []field) [numLevels]map[string]entry {
 	}
 	for _, f := range fields {
 		for rank, spelling := range f.spellings {
-			l, name := Root, spelling
-			// Claim names are URIs that hold colons: only a known prefix is a level.
-			if p, rest, ok := strings.Cut(spelling, ":"); ok && levelPrefix[p] != none {
-				l, name = levelPrefix[p], rest
-			}
+			l, name := place(spelling)
 			if rank >= maxSpellings {
 				panic(fmt.Sprintf("decode table: slot %d has more than %d spellings", f.slot, maxSpellings))
 			}
@@ -87,10 +75,21 @@ func index(fields []field) [numLevels]map[string]entry {
 	return ix
 }
 
+// place returns the level and the name of a spelling.
+func place(spelling string) (Level, string) {
+	// Claim names are URIs that hold colons: only a known prefix is a level.
+	if p, rest, ok := strings.Cut(spelling, ":"); ok && levelPrefix[p] != none {
+		return levelPrefix[p], rest
+	}
+	return Root, spelling
+}
+
+func title(name string) string { return strings.ToUpper(name[:1]) + name[1:] }
+
 // signIn spells a sign-in field: in a diagnostic record's properties, at the root of a Graph signIn, as a Log Analytics
 // column, as that table's dynamic column in a CSV export, and in the lower case that some collectors write.
 func signIn(name string) []string {
-	up := strings.ToUpper(name[:1]) + name[1:]
+	up := title(name)
 	out := []string{"properties:" + name, name}
 	if up != name {
 		out = append(out, up, "properties:"+up)
@@ -122,7 +121,7 @@ func all(lists ...[]string) []string {
 	return out
 }
 
-func contains(list []string, s string) bool {
+func contains[T comparable](list []T, s T) bool {
 	for _, x := range list {
 		if x == s {
 			return true

@@ -59,6 +59,12 @@ type Event struct {
 	Risk      RiskFacts
 	Directory DirectoryFacts
 	SAML      SAMLFacts
+
+	// Extra are further values of the record that the rules of users ask for, in the order in which the normalizer was asked
+	// for them. A value that is an object or an array is its JSON.
+	Extra []Text
+	// Record is the JSON of the record, unwrapped; "" unless the normalizer was asked for it.
+	Record string
 }
 
 // Actor is who acted, as the log claims.

@@ -1,7 +1,6 @@
 package normalize
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -59,48 +58,10 @@ func unwrapped(r *envelope.Record, s *Scratch) string {
 	if s.inner != "" {
 		return s.inner
 	}
-	if s.record.Get(decode.SlotRawEventData).Kind == decode.Object {
-		if raw, ok := member(jsontext.Value(r.Body), "properties", "RawEventData"); ok {
-			return string(raw)
-		}
-		if raw, ok := member(jsontext.Value(r.Body), "RawEventData"); ok {
-			return string(raw)
-		}
+	if raw := s.record.Get(decode.SlotRawEventData); raw.Kind == decode.Object {
+		return raw.Text
 	}
 	return r.Body
-}
-
-// member returns the value under a path of names in an object that has been found valid.
-func member(v jsontext.Value, path ...string) (jsontext.Value, bool) {
-	for _, want := range path {
-		found := jsontext.Value(nil)
-		if v.Kind() != '{' {
-			return nil, false
-		}
-		d := jsontext.NewDecoder(bytes.NewReader(v), jsontext.AllowDuplicateNames(true))
-		if _, err := d.ReadToken(); err != nil {
-			return nil, false
-		}
-		for d.PeekKind() != '}' {
-			name, err := d.ReadToken()
-			if err != nil {
-				return nil, false
-			}
-			key := name.String()
-			value, err := d.ReadValue()
-			if err != nil {
-				return nil, false
-			}
-			if key == want && found == nil {
-				found = value.Clone()
-			}
-		}
-		if found == nil {
-			return nil, false
-		}
-		v = found
-	}
-	return v, true
 }
 
 var errEmpty = errors.New("empty record")

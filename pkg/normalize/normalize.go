@@ -9,6 +9,7 @@ package normalize
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/assay-sec/assay/pkg/decode"
@@ -45,6 +46,10 @@ func refuse(category, reason, detail string) Result {
 type Normalizer struct {
 	decoder decode.Decoder
 	tenant  string
+
+	wanted *decode.Wanted // nil: no extras
+	extras [][]decode.Slot
+	record bool // events hold their record
 }
 
 // New returns a normalizer. Events whose log names no tenant belong to tenant; "" means UnknownTenant.
@@ -53,6 +58,19 @@ func New(d decode.Decoder, tenant string) *Normalizer {
 		tenant = UnknownTenant
 	}
 	return &Normalizer{decoder: d, tenant: strings.ToLower(tenant)}
+}
+
+// With returns a normalizer whose events hold the extras, in this order, and their record if it is asked for.
+func (n *Normalizer) With(extras []decode.Extra, record bool) (*Normalizer, error) {
+	more := *n
+	more.record = record
+	if len(extras) > 0 {
+		var err error
+		if more.wanted, more.extras, err = decode.Want(extras...); err != nil {
+			return nil, fmt.Errorf("look for further values: %w", err)
+		}
+	}
+	return &more, nil
 }
 
 // Scratch is the memory that one worker lends to Normalize. The zero value is ready for use. The event of
@@ -64,6 +82,7 @@ type Scratch struct {
 	used   int
 	inner  string // the audit record, where it came as JSON in a string
 	fill   reader
+	extra  []event.Text
 
 	elements []decode.Value // of the array that was read last
 	gather   func(decode.Value) error
@@ -109,6 +128,9 @@ func (s *Scratch) list() *[]string {
 
 // Normalize reads the record into ev, which it overwrites. ev.ID stays empty: see Identify.
 func (n *Normalizer) Normalize(r *envelope.Record, s *Scratch, ev *event.Event) Result {
+	if n.wanted != nil {
+		s.record.Want(n.wanted)
+	}
 	s.reset()
 	*ev = event.Event{}
 	if err := n.decoder.Object(r.Body, decode.Root, &s.record); err != nil {
@@ -149,6 +171,12 @@ func (n *Normalizer) Normalize(r *envelope.Record, s *Scratch, ev *event.Event) 
 		f.assertion()
 	case event.KindNone: // ignored above
 	}
+	if n.wanted != nil {
+		f.extras()
+	}
+	if n.record {
+		ev.Record = unwrapped(r, s)
+	}
 	if ev.Time.State != event.Present {
 		return refuse(category, "event-time-"+ev.Time.State.String(),
 			"the time at which it happened is "+ev.Time.State.String()+"; the time of logging does not stand in for it")
@@ -188,6 +216,20 @@ type reader struct {
 	s  *Scratch
 	v  *decode.Values
 	ev *event.Event
+}
+
+// extras reads what was asked for beside what the event has fields for.
+func (f *reader) extras() {
+	f.s.extra = f.s.extra[:0]
+	for _, slots := range f.n.extras {
+		v := f.v.First(slots)
+		t := text(v)
+		if v.Kind == decode.Object || v.Kind == decode.Array {
+			t = event.Of(v.Text)
+		}
+		f.s.extra = append(f.s.extra, t)
+	}
+	f.ev.Extra = f.s.extra
 }
 
 // text returns the first slot that holds a text that is not empty, else the first that the record has at all.

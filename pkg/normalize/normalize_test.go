@@ -496,3 +496,48 @@ func FuzzNormalize(f *testing.F) {
 		}
 	})
 }
+
+// What rules of users ask for beside the fields of an event stands in it as it was logged, whatever the feed.
+func TestExtras(t *testing.T) {
+	t.Parallel()
+	n, err := New(decode.Scanner{}, tenant).With([]decode.Extra{
+		decode.SignInExtra("clientAppUsed"), decode.SignInExtra("deviceDetail"), decode.AuditExtra("ResultStatus"), decode.SignInExtra("appId"),
+	}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const audit = `{"CreationTime":"2024-02-01T16:07:34","Operation":"Set-Mailbox","RecordType":1,"Workload":"Exchange","ResultStatus":"True"}`
+	var s Scratch
+	for _, c := range []struct{ body, want, record string }{
+		{`{"category":"SignInLogs","properties":{"createdDateTime":"2025-07-24T23:59:59Z","clientAppUsed":"Browser","deviceDetail":{"os":"x"},"appId":"a"}}`, `Browser {"os":"x"} (absent) a`, ""},
+		{`{"Type":"SigninLogs","CreatedDateTime":"2025-07-24T23:59:59Z","ClientAppUsed":null,"DeviceDetail":"{}","AppId":7}`, `(null) {} (absent) 7`, ""},
+		{audit, `(absent) (absent) True (absent)`, ""},
+		{`{"AuditData":` + quote(t, audit) + `}`, `(absent) (absent) True (absent)`, audit},
+		{`{"RawEventData":` + audit + `,"ActionType":"x"}`, `(absent) (absent) True (absent)`, audit},
+	} {
+		var ev event.Event
+		r := envelope.Record{Body: c.body}
+		if res := n.Normalize(&r, &s, &ev); res.Outcome != Normalised {
+			t.Fatalf("%s: %s", c.body, res.Detail)
+		}
+		var got []string
+		for _, x := range ev.Extra {
+			if x.State != event.Present {
+				x.V = "(" + x.State.String() + ")"
+			}
+			got = append(got, x.V)
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: %q, want %q", c.body, got, c.want)
+		}
+		if c.record == "" {
+			c.record = c.body
+		}
+		if ev.Record != c.record {
+			t.Errorf("%s: the record is %s", c.body, ev.Record)
+		}
+	}
+	if _, err := n.With([]decode.Extra{{Name: "x"}}, false); err == nil {
+		t.Error("an extra without a spelling is taken")
+	}
+}
