@@ -129,6 +129,8 @@ type Finding struct {
 	Subject  Subject       `json:"subject"`
 	Place    string        `json:"place"` // where the record stood: file:line, or hub/partition@sequence
 	From     Provenance    `json:"provenance"`
+	// Suppressed says why it pages nobody although its rule does; nil: it is not suppressed.
+	Suppressed *Suppression `json:"suppressed,omitempty"`
 
 	// Evidence is kept for the first findings of an alert only: see Claim.
 	Facts      []rule.Fact     `json:"facts,omitempty"`      // all of them, whatever their truth
@@ -207,6 +209,8 @@ type Alert struct {
 	Lead      Lead          `json:"lead"`                // the gravest finding; of equals the earliest, then the one of least id
 	Places    []Sighting    `json:"places"`              // the first findings by event time, then id; at most MaxPlaces
 	Continues bool          `json:"continues,omitempty"` // the key had an alert the day before that ended less than an hour earlier
+	// Suppressed is that of the gravest finding: where it is set, nothing in the alert pages anybody.
+	Suppressed *Suppression `json:"suppressed,omitempty"`
 
 	Status  Status   `json:"status"`
 	Verdict Verdict  `json:"verdict,omitempty"`

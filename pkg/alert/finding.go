@@ -63,11 +63,15 @@ func NewFinding(v *rule.Verdict, ev *event.Event, e Evidence, from Provenance) F
 // Claim returns the finding without its evidence: what is kept of the findings after the first MaxEvidenced ones of an
 // alert. What it leaves out that is no evidence is the same in the alert.
 func (f *Finding) Claim() Finding {
-	return Finding{
+	c := Finding{
 		ID: f.ID, AlertID: f.AlertID, EventID: f.EventID, At: f.At,
 		Severity: f.Severity, Strength: f.Strength, Stage: f.Stage,
 		Place: f.Place, From: Provenance{Run: f.From.Run},
 	}
+	if f.Suppressed != nil {
+		c.Suppressed = &Suppression{Name: f.Suppressed.Name}
+	}
+	return c
 }
 
 // subject gathers whom and what the event names, from the fields that its kind fills.

@@ -38,7 +38,7 @@ func (a *Alert) Add(f *Finding) {
 	seen := Sighting{Finding: f.ID, At: f.At, Place: f.Place}
 	lead := Lead{Sighting: seen, Stage: f.Stage, Severity: f.Severity, Strength: f.Strength}
 	if a.Lead.Finding == "" || compareLeads(&lead, &a.Lead) < 0 {
-		a.Lead, a.Rule, a.Subject, a.From = lead, f.Rule, f.Subject, f.From
+		a.Lead, a.Rule, a.Subject, a.From, a.Suppressed = lead, f.Rule, f.Subject, f.From, f.Suppressed
 		a.Facts = trueFacts(f.Facts)
 	}
 	a.Places = addPlace(a.Places, seen)

@@ -24,12 +24,15 @@ import (
 	"github.com/assay-sec/assay/pkg/rules"
 	"github.com/assay-sec/assay/pkg/store"
 	"github.com/assay-sec/assay/pkg/store/sqlite"
+	"github.com/assay-sec/assay/pkg/suppress"
 )
 
 // Rules are the detections under one configuration.
 type Rules struct {
 	Reference *reference.Data
 	Rules     []*rule.Rule
+	// Suppressions say which findings page nobody.
+	Suppressions *suppress.Set
 	// Version names the reference data and the configuration in every finding.
 	Version string
 }
@@ -48,7 +51,7 @@ func LoadRules(c *config.Config) (*Rules, error) {
 	if c.Hash != "" {
 		version += "+" + c.Hash
 	}
-	return &Rules{Reference: ref, Rules: all, Version: version}, nil
+	return &Rules{Reference: ref, Rules: all, Suppressions: suppress.New(c.Suppressions), Version: version}, nil
 }
 
 // Only returns the rules of these ids, or all where there are none.
@@ -68,7 +71,7 @@ func NewPipeline(r *Rules, d decode.Decoder, s store.Store, tenant string, now f
 	if err != nil {
 		return nil, fmt.Errorf("load the rules: %w", err)
 	}
-	return pipeline.New(normalize.New(d, tenant), engine, s, now), nil
+	return pipeline.New(normalize.New(d, tenant), engine, s, now).Suppressing(r.Suppressions), nil
 }
 
 // SettingDecoder names the environment variable that chooses the decoder of records.
@@ -103,6 +106,16 @@ func EmbeddedStore(path string) string { return sqliteScheme + path }
 
 // OpenStore opens the embedded store at the path, and makes it if there is none.
 func OpenStore(ctx context.Context, path string) (store.Store, error) { return sqlite.Open(ctx, path) }
+
+// OpenStoreFor opens the embedded store at the path, and makes it if there is none. What is written expires if the
+// configuration says when, and never if it does not: the logs of an investigation are old.
+func OpenStoreFor(ctx context.Context, c *config.Config, path string, now func() time.Time) (store.Store, error) {
+	o := sqlite.Options{Now: now}
+	if c.Retention > 0 {
+		o.Retention = func() time.Duration { return c.Retention }
+	}
+	return sqlite.OpenWith(ctx, path, o)
+}
 
 // OpenExistingStore opens the embedded store at the path, which must be there.
 func OpenExistingStore(ctx context.Context, path string) (store.Store, error) {

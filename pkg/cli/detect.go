@@ -12,6 +12,7 @@ import (
 
 	"github.com/assay-sec/assay/pkg/alert"
 	"github.com/assay-sec/assay/pkg/app"
+	"github.com/assay-sec/assay/pkg/config"
 	"github.com/assay-sec/assay/pkg/envelope"
 	"github.com/assay-sec/assay/pkg/pipeline"
 	"github.com/assay-sec/assay/pkg/rule"
@@ -71,6 +72,9 @@ func (d *detection) run(ctx context.Context, paths []string) (err error) {
 	if err != nil {
 		return err
 	}
+	for _, w := range c.Warnings(d.sys.Now(), 0) {
+		d.sys.complain(w)
+	}
 	all, err := app.LoadRules(c)
 	if err != nil {
 		return err
@@ -87,7 +91,7 @@ func (d *detection) run(ctx context.Context, paths []string) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := d.openStore(ctx)
+	s, err := d.openStore(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -136,7 +140,7 @@ func (d *detection) run(ctx context.Context, paths []string) (err error) {
 	return d.verdict(report, doc.Summary, failed)
 }
 
-func (d *detection) openStore(ctx context.Context) (store.Store, error) {
+func (d *detection) openStore(ctx context.Context, c *config.Config) (store.Store, error) {
 	path, err := d.store.resolve(d.sys)
 	switch {
 	case err != nil:
@@ -144,7 +148,7 @@ func (d *detection) openStore(ctx context.Context) (store.Store, error) {
 	case path == noStore:
 		return app.MemoryStore(ctx)
 	}
-	return app.OpenStore(ctx, path)
+	return app.OpenStoreFor(ctx, c, path, d.sys.Now)
 }
 
 func (d *detection) write(r *pipeline.Report, doc runDocument, stage rule.Stage, in *logs) error {

@@ -30,6 +30,7 @@
 //	firstSeen, lastSeen    event times in UTC
 //	continues              true where an alert of the day before goes on
 //	tenantId, tenantName   the name where the configuration gives one
+//	suppressed             why it pages nobody although its rule does: name, reason, owner, expires of the suppression
 //	keyName, key           what findings are grouped by: "mailbox" and its id
 //	subject                user, userId, app, appId, address, mailbox, tokenId, sessionId, keyId: as the log claims
 //	app                    the application's name, else its id
@@ -45,6 +46,7 @@
 //	setAside, setAsideByReason, setAsidePlaces, setAsideDetails  records that could not be read, and where the first ones stand
 //	findings, newFindings
 //	alerts                                      by severity, of enabled rules
+//	suppressed                                  by suppression: findings, alerts of nothing else, reason, owner, expires
 //	observed, observing                         alerts by rule that only observes, and by rule why it does
 //	notEvaluable                                by rule: records on which it could not be decided; missing, the most frequent first
 //	skippedFiles                                files in folders that are no logs

@@ -56,6 +56,8 @@ type alertDocument struct {
 	LastSeen   time.Time `json:"lastSeen"`
 	Continues  bool      `json:"continues,omitempty"`
 
+	Suppressed *alert.Suppression `json:"suppressed,omitempty"` // why it pages nobody although its rule does
+
 	TenantID   string        `json:"tenantId"`
 	TenantName string        `json:"tenantName,omitempty"`
 	KeyName    string        `json:"keyName"`
@@ -92,7 +94,8 @@ func newAlertDocument(a *alert.Alert, known names) alertDocument {
 		ID: a.ID, RuleID: a.Rule.ID, Title: a.Rule.Title, Leg: a.Rule.Leg, Why: a.Rule.Why,
 		Severity: a.Severity, Strength: a.Strength, Stage: a.Stage, Status: a.Status, Verdict: a.Verdict,
 		Count: a.Count, FirstSeen: a.First.UTC(), LastSeen: a.Last.UTC(), Continues: a.Continues,
-		TenantID: a.Tenant, TenantName: known.tenants[a.Tenant], KeyName: a.KeyName, Key: a.Key, Subject: a.Subject,
+		Suppressed: a.Suppressed,
+		TenantID:   a.Tenant, TenantName: known.tenants[a.Tenant], KeyName: a.KeyName, Key: a.Key, Subject: a.Subject,
 		App: cmp.Or(a.Subject.App, known.app(a.Tenant, a.Subject.AppID), a.Subject.AppID), Address: a.Subject.Address,
 		Facts: a.Facts, Places: make([]string, len(a.Places)), Provenance: a.From,
 	}
@@ -132,12 +135,21 @@ type summary struct {
 	Alerts map[string]int64 `json:"alerts"`
 	// Observed counts, by rule, the alerts of rules that only observe.
 	Observed map[string]int64 `json:"observed"`
+	// Suppressed counts, by suppression, the findings that page nobody.
+	Suppressed map[string]suppressed `json:"suppressed"`
 	// Observing says, by rule, why it only observes.
 	Observing    map[string]string `json:"observing"`
 	NotEvaluable map[string]blind  `json:"notEvaluable"`
 	// SkippedFiles counts the files in folders that are no logs.
 	SkippedFiles int     `json:"skippedFiles"`
 	Seconds      float64 `json:"seconds"`
+}
+
+// suppressed tells what a suppression has kept from paging.
+type suppressed struct {
+	Findings int64 `json:"findings"`
+	Alerts   int64 `json:"alerts"` // those that page nobody because of it
+	alert.Suppression
 }
 
 type blind struct {
@@ -152,18 +164,27 @@ func newSummary(r *pipeline.Report, rules []*rule.Rule) summary {
 		IgnoredByCategory: orEmpty(r.Ignored), Ignored: total(r.Ignored),
 		SetAsideByReason: orEmpty(r.SetAside), SetAside: total(r.SetAside), SetAsidePlaces: orEmpty(r.Examples), SetAsideDetails: orEmpty(r.Details),
 		Findings: r.Findings, NewFindings: r.NewFindings,
-		Alerts: map[string]int64{}, Observed: map[string]int64{}, Observing: map[string]string{},
+		Alerts: map[string]int64{}, Observed: map[string]int64{}, Observing: map[string]string{}, Suppressed: map[string]suppressed{},
 		NotEvaluable: map[string]blind{}, Seconds: r.Seconds,
 	}
 	for _, severity := range rule.Severities() {
 		s.Alerts[severity.String()] = 0
 	}
 	for _, t := range r.Alerts {
-		if t.Alert.Stage == rule.Enabled {
+		switch {
+		case t.Alert.Stage == rule.Enabled:
 			s.Alerts[t.Alert.Severity.String()]++
-		} else {
+		case t.Alert.Suppressed != nil:
+			x := s.Suppressed[t.Alert.Suppressed.Name]
+			x.Suppression = *t.Alert.Suppressed
+			x.Alerts++
+			s.Suppressed[x.Name] = x
+		default:
 			s.Observed[t.Alert.Rule.ID]++
 		}
+	}
+	for name, of := range r.Suppressed {
+		s.Suppressed[name] = suppressed{Suppression: of.Suppression, Findings: of.Findings, Alerts: s.Suppressed[name].Alerts}
 	}
 	for _, rule := range rules {
 		if s.Observed[rule.ID] > 0 || isObserving(rule) && rule.Lacks != "" {

@@ -92,7 +92,10 @@ func (p *page) alertHead(a alertDocument) {
 	p.named("seen", plain, seen+", "+counted(a.Count, "finding"))
 	p.named("evidence", plain, a.Strength.String())
 	stage := a.Stage.String()
-	if a.Stage == rule.Observe {
+	switch {
+	case a.Suppressed != nil:
+		stage = "suppressed by " + a.Suppressed.Name + ": it pages nobody; " + suppressionText(a.Suppressed)
+	case a.Stage == rule.Observe:
 		stage = "observed only: it pages nobody"
 	}
 	p.named("stage", plain, stage)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/assay-sec/assay/pkg/alert"
 	"github.com/assay-sec/assay/pkg/rule"
 )
 
@@ -20,6 +21,7 @@ func (p *page) summary(s summary, bytes int64) {
 	p.part("set aside", s.SetAside, s.SetAsideByReason, s.SetAsidePlaces, s.SetAsideDetails)
 	p.label("findings", plain, number(s.Findings)+newText(s.NewFindings, s.Findings))
 	p.alertCounts(s)
+	p.suppressed(s)
 	p.observed(s)
 	p.notEvaluable(s)
 	p.end()
@@ -89,6 +91,33 @@ func (p *page) alertCounts(s summary) {
 		p.put(green, "none")
 	}
 	p.end()
+}
+
+// suppressed tells what suppressions kept from paging, by whose word and why.
+func (p *page) suppressed(s summary) {
+	if len(s.Suppressed) == 0 {
+		return
+	}
+	p.end()
+	p.line(faint, "suppressed: stored and counted, paging nobody")
+	for _, name := range slices.SortedFunc(maps.Keys(s.Suppressed), func(a, b string) int {
+		return cmp.Or(cmp.Compare(s.Suppressed[b].Findings, s.Suppressed[a].Findings), strings.Compare(a, b))
+	}) {
+		x := s.Suppressed[name]
+		p.wrap(yellow, gap, fmt.Sprintf("%s: %s; %s of nothing else; %s", name, counted(x.Findings, "finding"), counted(x.Alerts, "alert"), suppressionText(&x.Suppression)))
+	}
+}
+
+// suppressionText says why, by whose word and how long.
+func suppressionText(s *alert.Suppression) string {
+	var parts []string
+	if s.Reason != "" {
+		parts = append(parts, s.Reason)
+	}
+	if s.Owner != "" {
+		parts = append(parts, fmt.Sprintf("by %s, up to events of %s", s.Owner, s.Expires))
+	}
+	return strings.Join(parts, "; ")
 }
 
 // observed tells of the rules that only observe: their alerts are stored and counted, and page nobody.

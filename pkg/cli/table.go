@@ -132,7 +132,10 @@ func stateText(a alertDocument) string {
 	if a.State != "" && a.Status == alert.Closed {
 		text += ", closed"
 	}
-	if a.Stage == rule.Observe {
+	switch {
+	case a.Suppressed != nil:
+		text += ", suppressed"
+	case a.Stage == rule.Observe:
 		text += ", observed"
 	}
 	return text

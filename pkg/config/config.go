@@ -1,5 +1,5 @@
 // Package config reads assay.yaml, the one document in which the people who run Assay say what is theirs: tenants and their
-// names, allowlists, domains, indicators of their own, the stage, severity and thresholds of rules, and who is told of alerts.
+// names, allowlists, domains, indicators of their own, the stage, severity and thresholds of rules, what pages nobody, who is told of alerts, and how long they are kept.
 //
 // It is strict. A key that it does not know is a mistake and not a no-op, because a misspelt allowlist is a silent hole; and
 // all mistakes are told at once, each with file, line, column and field. A document with a mistake changes
@@ -13,10 +13,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/assay-sec/assay/pkg/notify"
 	"github.com/assay-sec/assay/pkg/reference"
 	"github.com/assay-sec/assay/pkg/rules"
+	"github.com/assay-sec/assay/pkg/suppress"
 )
 
 // Config is what one document says. The zero value is the built-in default: nothing is overridden.
@@ -33,8 +35,14 @@ type Config struct {
 	Hubs map[string][]string
 	// Subscriptions say who hears of which alerts.
 	Subscriptions []notify.Subscription
+	// Suppressions say which findings page nobody.
+	Suppressions []suppress.Suppression
+	// Retention is how long what belongs to a day is kept; 0: the document does not say.
+	Retention time.Duration
 	// AlertURL is the address of an alert for people, with {id} in it; "" where there is none.
 	AlertURL string
+
+	expiries []expiry // of the suppressions
 }
 
 // Load reads the document in the file. Its error is a Problems where the file can be read and the document is wrong.
@@ -61,6 +69,8 @@ func Parse(file string, text []byte) (*Config, error) {
 		known["rules"] = c.rules
 		known["hubs"] = c.hubs
 		known["subscriptions"] = c.subscriptions
+		known["suppressions"] = c.suppressions
+		known["retention"] = into(&c.Retention, value.days)
 		known["alertUrl"] = into(&c.AlertURL, value.alertURL)
 		root.keys(known)
 	}

@@ -11,6 +11,28 @@ import (
 	"github.com/assay-sec/assay/pkg/rules"
 )
 
+// ruleIDs returns the ids of the built-in rules. Which there are does not hang on reference data.
+func ruleIDs() map[string]bool {
+	known := map[string]bool{}
+	if ref, err := reference.New(); err == nil {
+		if all, err := rules.Catalogue(ref, nil); err == nil {
+			for _, r := range all {
+				known[r.ID] = true
+			}
+		}
+	}
+	return known
+}
+
+// ruleID reads the id of one of the rules.
+func (v value) ruleID(known map[string]bool) (string, bool) {
+	id, ok := v.text("the id of a rule")
+	if ok && !known[id] {
+		v.fail("there is no such rule%s", suggestion(id, known))
+	}
+	return id, ok
+}
+
 // rules reads what the document says of rules. A rule is named by its id.
 func (c *Config) rules(v value) {
 	// The built-in reference data will do: which rules there are and which knobs they have does not hang on it.
@@ -19,15 +41,7 @@ func (c *Config) rules(v value) {
 		v.fail("the built-in reference data cannot be read: %v", err)
 		return
 	}
-	catalogue, err := rules.Catalogue(ref, nil)
-	if err != nil {
-		v.fail("the built-in rules cannot be read: %v", err)
-		return
-	}
-	known := map[string]bool{}
-	for _, r := range catalogue {
-		known[r.ID] = true
-	}
+	known := ruleIDs()
 	c.Rules = rules.Settings{}
 	v.entries(func(key, val value) {
 		id := key.node.Value

@@ -10,24 +10,15 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/assay-sec/assay/pkg/notify"
-	"github.com/assay-sec/assay/pkg/reference"
 	"github.com/assay-sec/assay/pkg/rule"
-	"github.com/assay-sec/assay/pkg/rules"
 )
 
-// subscriptionName is what names a subscription: it stands in the ids of documents.
-var subscriptionName = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$`)
+// slugs are what names a subscription or a suppression: they stand in the ids of documents.
+var slugs = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$`)
 
 // subscriptions reads who wants to hear of which alerts.
 func (c *Config) subscriptions(v value) {
-	known := map[string]bool{}
-	if ref, err := reference.New(); err == nil {
-		if all, err := rules.Catalogue(ref, nil); err == nil {
-			for _, r := range all {
-				known[r.ID] = true
-			}
-		}
-	}
+	known := ruleIDs()
 	names := map[string]bool{}
 	v.list(func(item value) {
 		s := notify.Subscription{
@@ -35,7 +26,7 @@ func (c *Config) subscriptions(v value) {
 			PerMinute: notify.DefaultPerMinute, GiveUp: notify.DefaultGiveUp,
 		}
 		item.keys(map[string]func(value){
-			"name": into(&s.Name, value.subscriptionName),
+			"name": into(&s.Name, value.slug),
 			"kind": func(v value) {
 				if w, ok := v.word(string(notify.Teams), string(notify.Webhook)); ok {
 					s.Kind = notify.Kind(w)
@@ -45,13 +36,7 @@ func (c *Config) subscriptions(v value) {
 			"signingKeys": each(&s.Keys, value.secret),
 			"local":       into(&s.Local, value.flag),
 			"tenants":     each(&s.Tenants, value.guid),
-			"rules": each(&s.Rules, func(v value) (string, bool) {
-				id, ok := v.text("the id of a rule")
-				if ok && !known[id] {
-					v.fail("there is no such rule%s", suggestion(id, known))
-				}
-				return id, ok
-			}),
+			"rules":       each(&s.Rules, func(v value) (string, bool) { return v.ruleID(known) }),
 			"minSeverity": into(&s.MinSeverity, func(v value) (rule.Severity, bool) { return named(v, rule.Severities()...) }),
 			"minStrength": into(&s.MinStrength, func(v value) (rule.Strength, bool) {
 				return named(v, rule.Weak, rule.Moderate, rule.Strong)
@@ -81,9 +66,10 @@ func (c *Config) subscriptions(v value) {
 	})
 }
 
-func (v value) subscriptionName() (string, bool) {
+// slug reads a name that can stand in ids, counts and URLs.
+func (v value) slug() (string, bool) {
 	return parsed(v, "a name of lower-case letters, digits and hyphens, at most 40", func(s string) (string, error) {
-		if !subscriptionName.MatchString(s) {
+		if !slugs.MatchString(s) {
 			return "", errPlain
 		}
 		return s, nil

@@ -42,6 +42,9 @@ func (d *document) add(p Problem) {
 	d.problems = append(d.problems, p)
 }
 
+// count returns how many mistakes have been found.
+func (d *document) count() int { return len(d.problems) + d.dropped }
+
 // err returns the mistakes in the order of the document.
 func (d *document) err() error {
 	if len(d.problems) == 0 {

@@ -22,6 +22,8 @@ type Router struct {
 // Refuses returns why the subscription does not want to hear of this change of the alert, or "" if it does.
 func (r Router) Refuses(s *Subscription, a *alert.Alert, change ChangeKind) string {
 	switch {
+	case a.Suppressed != nil:
+		return "the suppression " + a.Suppressed.Name + " holds for all of it"
 	case a.Stage != rule.Enabled:
 		return "its rule only observes"
 	case change == New && a.Continues:

@@ -20,6 +20,7 @@ import (
 	"github.com/assay-sec/assay/pkg/normalize"
 	"github.com/assay-sec/assay/pkg/rule"
 	"github.com/assay-sec/assay/pkg/store"
+	"github.com/assay-sec/assay/pkg/suppress"
 )
 
 // Source yields records until io.EOF. An *envelope.Broken is a part that could not be split into records; any other
@@ -32,6 +33,7 @@ type Source interface {
 type Pipeline struct {
 	normalizer *normalize.Normalizer
 	engine     *rule.Engine
+	suppressed *suppress.Set
 	store      store.Store
 	now        func() time.Time
 }
@@ -39,6 +41,13 @@ type Pipeline struct {
 // New returns a pipeline. now stamps what is set aside; rules never see it.
 func New(n *normalize.Normalizer, e *rule.Engine, s store.Store, now func() time.Time) *Pipeline {
 	return &Pipeline{normalizer: n, engine: e, store: s, now: now}
+}
+
+// Suppressing returns the pipeline with suppressions: findings for which one holds page nobody.
+func (p *Pipeline) Suppressing(s *suppress.Set) *Pipeline {
+	q := *p
+	q.suppressed = s
+	return &q
 }
 
 // Options of one run.
@@ -219,7 +228,11 @@ func (w *worker) one(b *batch, r *envelope.Record) {
 			failed = w.p.normalizer.Identify(r, &w.scratch, &w.ev)
 		}
 		if failed == nil {
-			b.findings = append(b.findings, alert.NewFinding(v, &w.ev, alert.Evidence{Record: r.Body, Place: r.Origin.String()}, w.o.From))
+			f := alert.NewFinding(v, &w.ev, alert.Evidence{Record: r.Body, Place: r.Origin.String()}, w.o.From)
+			if s := w.p.suppressed.Find(&f, &w.ev); s != nil {
+				f.Suppress(s)
+			}
+			b.findings = append(b.findings, f)
 		}
 	})
 	if failed != nil {

@@ -28,6 +28,9 @@ type Report struct {
 	Refused     int64 // of them, those that the store refused for good: set aside as "store-refused"
 	Alerts      map[alert.ID]*Touched
 
+	// Suppressed are the matches that page nobody because of a suppression, by its name. They are among the Findings.
+	Suppressed map[string]Suppressed
+
 	// NotEvaluable tells, by rule id, on how many records a rule could not be decided and what was missing.
 	NotEvaluable map[string]*Blind
 
@@ -38,7 +41,7 @@ type Report struct {
 func NewReport() *Report {
 	return &Report{
 		Ignored: map[string]int64{}, SetAside: map[string]int64{}, Examples: map[string][]string{}, Details: map[string]string{},
-		Alerts: map[alert.ID]*Touched{}, NotEvaluable: map[string]*Blind{},
+		Suppressed: map[string]Suppressed{}, Alerts: map[alert.ID]*Touched{}, NotEvaluable: map[string]*Blind{},
 	}
 }
 
@@ -58,6 +61,10 @@ func (r *Report) Add(o *Report) {
 	}
 	for name, n := range o.SetAside {
 		r.SetAside[name] += n
+	}
+	for name, s := range o.Suppressed {
+		s.Findings += r.Suppressed[name].Findings
+		r.Suppressed[name] = s
 	}
 	for reason, places := range o.Examples {
 		r.Examples[reason] = slices.Concat(r.Examples[reason], places)
@@ -99,6 +106,12 @@ type Touched struct {
 	Alert      alert.Alert // as the store has it after the run's last finding
 	New        bool        // the run created it
 	CountInRun int64       // findings of this run; the same event read twice counts once
+}
+
+// Suppressed tells how many findings a suppression has kept from paging.
+type Suppressed struct {
+	alert.Suppression
+	Findings int64
 }
 
 // Blind says on how many records a rule was undecided, and how often each field or reference data was missing.
@@ -227,6 +240,9 @@ func (r *recorder) touch(group []alert.Finding, out store.Outcome) {
 	r.report.Findings += int64(len(group))
 	r.report.NewFindings += int64(out.New)
 	for i := range group {
+		if s := group[i].Suppressed; s != nil {
+			r.report.Suppressed[s.Name] = Suppressed{*s, r.report.Suppressed[s.Name].Findings + 1}
+		}
 		if _, known := r.seen[group[i].ID]; known {
 			continue
 		}

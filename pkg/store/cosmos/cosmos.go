@@ -45,9 +45,6 @@ func Containers() map[string]string {
 	return map[string]string{containerAlerts: "/pk", containerSetAside: "/pk", containerState: "/id"}
 }
 
-// DefaultRetention is how long the documents of a day are kept, counted from its beginning.
-const DefaultRetention = 400 * 24 * time.Hour
-
 // Options say where the store is and who asks.
 type Options struct {
 	Endpoint string // of the account: https://NAME.documents.azure.com:443/
@@ -58,8 +55,8 @@ type Options struct {
 	Emulator bool
 	Key      string
 
-	Retention time.Duration    // of a day's documents; 0: DefaultRetention
-	Now       func() time.Time // the wall clock: for expiry, and for the time at which an alert is reopened
+	Retention func() time.Duration // of a day's documents, as it is now; nil, or 0: store.DefaultRetention
+	Now       func() time.Time     // the wall clock: for expiry, and for the time at which an alert is reopened
 
 	// Transport replaces the SDK's HTTP client, and Sleep the waiting between two attempts; nil: the usual ones.
 	Transport policy.Transporter
@@ -108,9 +105,6 @@ func New(o Options) (*Store, error) {
 		return nil, errors.New("open the Cosmos DB store: an account key is for an emulator only; use a managed identity")
 	case o.Now == nil:
 		return nil, errors.New("open the Cosmos DB store: it has no clock")
-	}
-	if o.Retention == 0 {
-		o.Retention = DefaultRetention
 	}
 	if o.Sleep == nil {
 		o.Sleep = sleep
@@ -225,16 +219,13 @@ func newCall() string {
 	return hex.EncodeToString(b[:])
 }
 
-// expired is how long documents are kept whose day is over the retention already: replays of old logs write them.
-const expired = 90 * 24 * time.Hour
-
-// ttl returns the seconds after which documents of the day that are written now expire: all of a day at once, its
-// retention after its beginning. A day in the future, which a log can claim, is not kept longer than today.
+// ttl returns the seconds after which documents of the day that are written now expire.
 func (s *Store) ttl(day time.Time) int32 {
-	left := min(day.Add(s.o.Retention).Sub(s.o.Now()), s.o.Retention)
-	if left < time.Second {
-		left = expired
+	var retention time.Duration
+	if s.o.Retention != nil {
+		retention = s.o.Retention()
 	}
+	left := store.Lifetime(day, s.o.Now(), retention)
 	return int32(min(int64(left/time.Second), math.MaxInt32)) //nolint:gosec // bounded above
 }
 

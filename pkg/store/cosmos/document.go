@@ -88,6 +88,8 @@ type findingDocument struct {
 	Run      string `json:"run"`
 	Call     string `json:"call"` // that wrote it
 
+	Suppression string `json:"suppression,omitempty"` // by name
+
 	Finding string `json:"finding,omitempty"` // all of it as JSON, with its evidence; none: a claim
 }
 
@@ -100,6 +102,9 @@ func (s *Store) findingDocument(id alert.ID, pk string, f *alert.Finding, call s
 	d := findingDocument{
 		ID: findingID(id, f.ID), PK: pk, Type: typeFinding, TTL: s.ttl(day), At: sortable(f.At), Event: string(f.EventID),
 		Stage: uint8(f.Stage), Severity: uint8(f.Severity), Strength: uint8(f.Strength), Place: f.Place, Run: f.From.Run, Call: call,
+	}
+	if f.Suppressed != nil {
+		d.Suppression = f.Suppressed.Name
 	}
 	if f.Rule.ID != "" {
 		text, err := json.Marshal(f)
@@ -124,11 +129,15 @@ func (d *findingDocument) finding(id alert.ID) (alert.Finding, error) {
 	if err != nil {
 		return f, fmt.Errorf("finding %s: %w", fid, err)
 	}
-	return alert.Finding{
+	f = alert.Finding{
 		ID: alert.FindingID(fid), AlertID: id, EventID: event.ID(d.Event), At: at,
 		Stage: rule.Stage(d.Stage), Severity: rule.Severity(d.Severity), Strength: rule.Strength(d.Strength),
 		Place: d.Place, From: alert.Provenance{Run: d.Run},
-	}, nil
+	}
+	if d.Suppression != "" {
+		f.Suppressed = &alert.Suppression{Name: d.Suppression}
+	}
+	return f, nil
 }
 
 // lighter returns the finding without its record, or, if it has none, without its facts: what can be left out if the

@@ -458,7 +458,7 @@ func TestExpiry(t *testing.T) {
 	record(fs[:2])
 	now = now.Add(50 * 24 * time.Hour)
 	record(fs[2:]) // late: it prolongs nothing
-	end := time.Date(2025, 3, 14, 0, 0, 0, 0, time.UTC).Add(DefaultRetention)
+	end := time.Date(2025, 3, 14, 0, 0, 0, 0, time.UTC).Add(store.DefaultRetention)
 	now = end.Add(-time.Second)
 	holds(t, s, fs)
 	now = end

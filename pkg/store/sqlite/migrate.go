@@ -13,8 +13,11 @@ const applicationID = 0x41736179
 //go:embed schema.sql
 var schema1 string
 
+//go:embed schema2.sql
+var schema2 string
+
 // migrations are the statements that lead to schema 1 from nothing, then from each schema to the next.
-var migrations = []string{schema1}
+var migrations = []string{schema1, schema2}
 
 // check refuses a database that is somebody else's or of a newer schema, before anything is written to it.
 func (s *Store) check(ctx context.Context) error {

@@ -85,7 +85,7 @@ func TestOpenRefusesWhatIsNoStore(t *testing.T) {
 		says    string
 	}{
 		"other.db":   {nil, ErrForeign, "no Assay store"},
-		"newer.db":   {nil, ErrNewer, "its schema is 99, this version reads up to 1"},
+		"newer.db":   {nil, ErrNewer, "its schema is 99, this version reads up to 2"},
 		"one byte":   {[]byte("x"), ErrForeign, "no Assay store"},
 		"notes.txt":  {[]byte("remember the milk\n"), ErrForeign, "no Assay store"},
 		"log.json":   {bytes.Repeat([]byte(`{"id": 1}`+"\n"), 500), ErrForeign, "no Assay store"},
@@ -146,20 +146,21 @@ func TestOpenBringsTheSchemaUpToDate(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Steps that a later version may have: the second fails, so neither is there.
-	steps := append(migrations[:1:1], `ALTER TABLE alerts ADD COLUMN owner TEXT NOT NULL DEFAULT 'nobody'`, `ALTER TABLE nothing ADD COLUMN x`)
-	if err := s.migrate(t.Context(), steps); err == nil || !strings.Contains(err.Error(), "from 2 to 3") {
+	now, next := len(migrations), len(migrations)+1
+	steps := append(migrations[:now:now], `ALTER TABLE alerts ADD COLUMN owner TEXT NOT NULL DEFAULT 'nobody'`, `ALTER TABLE nothing ADD COLUMN x`)
+	if err := s.migrate(t.Context(), steps); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("from %d to %d", next, next+1)) {
 		t.Errorf("a step that fails: got %v", err)
 	}
-	if at, err := version(t.Context(), s.write); err != nil || at != 1 {
+	if at, err := version(t.Context(), s.write); err != nil || at != now {
 		t.Errorf("after a step that fails the schema is %d, %v", at, err)
 	}
-	if err := s.migrate(t.Context(), steps[:2]); err != nil {
+	if err := s.migrate(t.Context(), steps[:next]); err != nil {
 		t.Fatal(err)
 	}
-	if at, err := version(t.Context(), s.write); err != nil || at != 2 {
-		t.Errorf("the schema is %d, want 2, %v", at, err)
+	if at, err := version(t.Context(), s.write); err != nil || at != next {
+		t.Errorf("the schema is %d, want %d, %v", at, next, err)
 	}
-	if err := s.migrate(t.Context(), steps[:2]); err != nil {
+	if err := s.migrate(t.Context(), steps[:next]); err != nil {
 		t.Errorf("again: %v", err)
 	}
 	var owner string

@@ -186,8 +186,8 @@ func (s *Store) findings(ctx context.Context, n int64, id alert.ID, at, last str
 func scanFinding(rows *sql.Rows) (alert.Finding, error) {
 	var fid, at, ev, place, run string
 	var stage, severity, strength uint8
-	var doc sql.NullString
-	if err := rows.Scan(&fid, &at, &ev, &stage, &severity, &strength, &place, &run, &doc); err != nil {
+	var doc, suppression sql.NullString
+	if err := rows.Scan(&fid, &at, &ev, &stage, &severity, &strength, &place, &run, &doc, &suppression); err != nil {
 		return alert.Finding{}, err
 	}
 	var f alert.Finding
@@ -201,11 +201,15 @@ func scanFinding(rows *sql.Rows) (alert.Finding, error) {
 	if err != nil {
 		return f, fmt.Errorf("finding %s: %w", fid, err)
 	}
-	return alert.Finding{
+	f = alert.Finding{
 		ID: alert.FindingID(fid), EventID: event.ID(ev), At: t,
 		Stage: rule.Stage(stage), Severity: rule.Severity(severity), Strength: rule.Strength(strength),
 		Place: place, From: alert.Provenance{Run: run},
-	}, nil
+	}
+	if suppression.Valid {
+		f.Suppressed = &alert.Suppression{Name: suppression.String}
+	}
+	return f, nil
 }
 
 // SetAsides yields what was set aside, by the time when it was and then by id.

@@ -14,7 +14,7 @@ import (
 
 // statements are what runs often enough to be parsed once.
 type statements struct {
-	alert, insertAlert, updateAlert, finding, insertFinding, setAside *sql.Stmt // on the connection that writes
+	alert, insertAlert, updateAlert, expireAlert, finding, insertFinding, setAside *sql.Stmt // on the connection that writes
 
 	document, findings *sql.Stmt // on those that read
 }
@@ -30,12 +30,13 @@ func (p *statements) prepare(ctx context.Context, write, read *sql.DB) error {
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`},
 		{&p.updateAlert, write, `UPDATE alerts SET rule = ?, status = ?, stage = ?, severity = ?, first = ?, last = ?, doc = ?
 			WHERE n = ?`},
+		{&p.expireAlert, write, `UPDATE alerts SET expires = ? WHERE n = ?`},
 		{&p.finding, write, `SELECT 1 FROM findings WHERE alert = ? AND id = ?`},
-		{&p.insertFinding, write, `INSERT INTO findings (alert, id, at, event, stage, severity, strength, place, run, doc)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
-		{&p.setAside, write, `INSERT INTO set_aside (id, reason, seen, doc) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`},
+		{&p.insertFinding, write, `INSERT INTO findings (alert, id, at, event, stage, severity, strength, place, run, doc, suppression)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+		{&p.setAside, write, `INSERT INTO set_aside (id, reason, seen, doc, expires) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
 		{&p.document, read, `SELECT doc FROM alerts WHERE n = ?`},
-		{&p.findings, read, `SELECT id, at, event, stage, severity, strength, place, run, doc FROM findings
+		{&p.findings, read, `SELECT id, at, event, stage, severity, strength, place, run, doc, suppression FROM findings
 			WHERE alert = ? AND (at, id) > (?, ?) ORDER BY at, id LIMIT ?`},
 	} {
 		var err error
@@ -52,6 +53,9 @@ func (s *Store) Record(ctx context.Context, findings []alert.Finding) (store.Out
 	id, err := store.Check(findings)
 	if err != nil {
 		return store.Outcome{}, err
+	}
+	if err := s.expire(ctx); err != nil {
+		return store.Outcome{}, fmt.Errorf("delete what has expired: %w", err)
 	}
 	var out store.Outcome
 	err = s.transact(ctx, func(tx *transaction) error {
@@ -108,7 +112,7 @@ func (s *Store) SetAside(ctx context.Context, items []alert.SetAside) error {
 			if err != nil {
 				return err
 			}
-			if _, err := tx.exec(s.stmt.setAside, items[i].ID, items[i].Reason, sortable(items[i].Seen), string(doc)); err != nil {
+			if _, err := tx.exec(s.stmt.setAside, items[i].ID, items[i].Reason, sortable(items[i].Seen), string(doc), s.expires(items[i].Seen)); err != nil {
 				return err
 			}
 		}
@@ -139,9 +143,10 @@ func (s *Store) transact(ctx context.Context, do func(*transaction) error) error
 
 // transaction is one writer's turn. It ends with the context that it was begun with.
 type transaction struct {
-	tx    *sql.Tx
-	store *Store
-	ctx   context.Context //nolint:containedctx // of the statements of this one transaction
+	tx      *sql.Tx
+	store   *Store
+	deleted int64           // rows
+	ctx     context.Context //nolint:containedctx // of the statements of this one transaction
 }
 
 func (t *transaction) exec(stmt *sql.Stmt, args ...any) (sql.Result, error) {
@@ -182,7 +187,7 @@ func (t *transaction) record(id alert.ID, findings []alert.Finding) (store.Outco
 			return store.Outcome{}, err
 		}
 	}
-	out, fresh := store.Merge(current, findings, func(f alert.FindingID) bool { return known[f] }, t.store.now())
+	out, fresh := store.Merge(current, findings, func(f alert.FindingID) bool { return known[f] }, t.store.o.Now())
 	if len(fresh) == 0 {
 		return out, nil
 	}
@@ -198,12 +203,27 @@ func (t *transaction) record(id alert.ID, findings []alert.Finding) (store.Outco
 	if err != nil {
 		return store.Outcome{}, err
 	}
+	if err := t.prolong(n, a); err != nil {
+		return store.Outcome{}, err
+	}
 	for i := range fresh {
 		if err := t.insertFinding(n, &fresh[i]); err != nil {
 			return store.Outcome{}, err
 		}
 	}
 	return out, nil
+}
+
+// prolong says when the alert expires, if it does.
+func (t *transaction) prolong(n int64, a *alert.Alert) error {
+	day, err := time.Parse(time.DateOnly, string(a.Day))
+	if err != nil {
+		return fmt.Errorf("read the day of alert %s: %w", a.ID, err)
+	}
+	if at := t.store.expires(day); at != nil {
+		_, err = t.exec(t.store.stmt.expireAlert, at, n)
+	}
+	return err
 }
 
 // known returns which of the findings the alert has.
@@ -276,7 +296,10 @@ func columns(a *alert.Alert) ([]any, error) {
 }
 
 func (t *transaction) insertFinding(n int64, f *alert.Finding) error {
-	var doc any
+	var doc, suppression any
+	if f.Suppressed != nil {
+		suppression = f.Suppressed.Name
+	}
 	if f.Rule.ID != "" { // no claim
 		text, err := json.Marshal(f)
 		if err != nil {
@@ -285,7 +308,7 @@ func (t *transaction) insertFinding(n int64, f *alert.Finding) error {
 		doc = string(text)
 	}
 	_, err := t.exec(t.store.stmt.insertFinding, n, string(f.ID), sortable(f.At), string(f.EventID), int64(f.Stage),
-		int64(f.Severity), int64(f.Strength), f.Place, f.From.Run, doc)
+		int64(f.Severity), int64(f.Strength), f.Place, f.From.Run, doc, suppression)
 	return err
 }
 

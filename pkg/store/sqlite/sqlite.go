@@ -6,7 +6,7 @@
 // transaction is written to the log, and the log is synced when it is folded into the file. What was lost comes back by
 // processing the input again.
 //
-// It sends nothing anywhere and deletes nothing.
+// It sends nothing anywhere, and deletes nothing unless it is told how long to keep things.
 package sqlite
 
 import (
@@ -43,8 +43,10 @@ type Store struct {
 	write  *sql.DB // one connection: SQLite has one writer at a time, and waiting for it in Go is fair
 	read   *sql.DB // the same as write for a store in memory
 	stmt   statements
-	now    func() time.Time // stamps the reopening of alerts
+	o      Options
 	closed atomic.Bool
+
+	expired atomic.Int64 // when this Store last looked for what is over, in seconds since 1970
 }
 
 // patience is how long a transaction waits for another process's, in milliseconds.
@@ -53,12 +55,26 @@ const patience = 10_000
 // maxReaders bounds the connections that read at once.
 const maxReaders = 4
 
+// Options say how long things are kept, and whose time it is.
+type Options struct {
+	// Retention is how long what belongs to a day is kept, as it is now; 0: store.DefaultRetention. Nil: what is
+	// written expires never.
+	Retention func() time.Duration
+	// Now is the clock for expiry and for the time at which an alert is reopened; nil: the wall clock.
+	Now func() time.Time
+}
+
 // Open opens the store at the path, which it makes if there is none: the file for its owner's eyes only, the folder
 // likewise. A store of an older schema is brought up to date; that of a newer one is ErrNewer, and a file that
 // is something else is ErrForeign and left as it is.
-func Open(ctx context.Context, path string) (*Store, error) {
-	//nolint:forbidigo // the wall clock stamps what the store does to an alert, as an analyst's client does
-	s := &Store{path: path, now: time.Now}
+func Open(ctx context.Context, path string) (*Store, error) { return OpenWith(ctx, path, Options{}) }
+
+// OpenWith is Open with options.
+func OpenWith(ctx context.Context, path string, o Options) (*Store, error) {
+	if o.Now == nil {
+		o.Now = time.Now //nolint:forbidigo // the wall clock stamps what the store does to an alert, as an analyst's client does
+	}
+	s := &Store{path: path, o: o}
 	if err := s.open(ctx); err != nil {
 		_ = s.Close() // the first error is the one to tell
 		return nil, fmt.Errorf("open the store %s: %w", path, err)
@@ -104,7 +120,10 @@ func (s *Store) open(ctx context.Context) error {
 	if err := s.migrate(ctx, migrations); err != nil {
 		return s.explain(ctx, err)
 	}
-	return s.explain(ctx, s.stmt.prepare(ctx, s.write, s.read))
+	if err := s.stmt.prepare(ctx, s.write, s.read); err != nil || s.o.Retention == nil {
+		return s.explain(ctx, err)
+	}
+	return s.expire(ctx)
 }
 
 // smallest is the size of the smallest SQLite file, in bytes. SQLite takes a shorter one for empty and overwrites it.

@@ -57,6 +57,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"selects alerts by the time of their findings", selectsByTime},
 		{"serves callers in the middle of a list", servesInTheMiddle},
 		{"lists findings in order", listsFindings},
+		{"keeps suppressions", keepsSuppressions},
 		{"sets aside once", setsAsideOnce},
 		{"says what it does not have", saysNotFound},
 		{"obeys its context", obeysContext},
@@ -177,6 +178,35 @@ func keepsFirstEvidence(t *testing.T, s store.Store) {
 			same(t, fmt.Sprintf("finding %d, a claim,", i), got[i], fs[i].Claim())
 		}
 	}
+}
+
+// keepsSuppressions holds findings that page nobody to their word: with their evidence, as claims, and in their alert, which
+// pages as soon as one is among them that is not suppressed.
+func keepsSuppressions(t *testing.T, s store.Store) {
+	fs := findings(alert.MaxEvidenced + 3)
+	quiet := fs[:len(fs)-1]
+	for i := range quiet {
+		quiet[i].Suppress(&alert.Suppression{Name: "crm", Reason: "it moves", Owner: "kim", Expires: "2025-03-31"})
+	}
+	out := record(t, s, quiet)
+	if out.Alert.Stage != rule.Observe || out.Alert.Suppressed == nil || out.Alert.Suppressed.Reason != "it moves" {
+		t.Errorf("the alert of suppressed findings is %s", text(&out.Alert))
+	}
+	for i, f := range list(t, s.Findings(t.Context(), tenantA, fs[0].AlertID)) {
+		want := fs[i]
+		if i >= alert.MaxEvidenced {
+			want = want.Claim()
+		}
+		same(t, fmt.Sprintf("the suppressed finding %d", i), f, want)
+	}
+	if got := list(t, s.Alerts(t.Context(), store.Query{MinStage: rule.Enabled})); len(got) != 0 {
+		t.Errorf("%d suppressed alerts are among those that page", len(got))
+	}
+	out = record(t, s, fs)
+	if out.New != 1 || !out.Escalated || out.Alert.Stage != rule.Enabled || out.Alert.Suppressed != nil {
+		t.Errorf("with a finding that is not suppressed: %+v", out)
+	}
+	same(t, "the alert", get(t, s, fs[0].AlertID), merged(fs))
 }
 
 // survivesBreakingOff ends the context at every point at which the implementation looks at it.
