@@ -15,6 +15,7 @@ func TextFields() []Field[string] {
 		GraphMethod, GraphURI, ClientAuthMethod,
 		ValidationResult, Observer, ObserverType,
 		RiskType, RiskState, RiskLevel,
+		SAMLIssuer, SAMLAudience, SAMLAlgorithm, SAMLDigest, SAMLCertSHA1, SAMLCert,
 		DirectoryActivity, InitiatorName, InitiatorUPN, DirectoryTarget,
 	}
 }
