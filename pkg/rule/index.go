@@ -15,8 +15,12 @@ const fewest = 8
 // plan says which rules of a kind an event can concern. Most rules of a large set ask whether one text is one of some
 // values; where it was logged and is none of them, the rule is False, and need not be looked at.
 type plan struct {
+	read    bool  // some rule reads the kind
 	always  []int // places of rules, ascending
 	lookups []lookup
+
+	rules   []*compiled // by place; nil: False for every event of the kind
+	answers int         // that are remembered of an event
 }
 
 // lookup finds the rules that ask for values of one field.
@@ -34,7 +38,10 @@ type guard struct {
 }
 
 // newPlan plans the rules at the places. A field has a lookup if at least so many rules ask for its values.
-func newPlan(rules []*Rule, places []int, atLeast int) plan {
+func newPlan(rules []*Rule, places []int, kind event.Kind, atLeast int) plan {
+	var p plan
+	p.read = len(places) > 0
+	p.rules, p.answers = share(rules, places, kind)
 	// Two fields are the same if they are the same place of an event.
 	probe := &event.Event{}
 	guards := make([]*guard, len(places))
@@ -45,10 +52,12 @@ func newPlan(rules []*Rule, places []int, atLeast int) plan {
 			asked[g.field.Get(probe)]++
 		}
 	}
-	var p plan
 	at := map[*event.Text]int{}
 	for n, i := range places {
 		g := guards[n]
+		if p.rules[i] == nil {
+			continue
+		}
 		if g == nil || asked[g.field.Get(probe)] < atLeast {
 			p.always = append(p.always, i)
 			continue
@@ -146,7 +155,7 @@ func both(a, b []guard, probe *event.Event) []guard {
 // guardsOf returns the guards of a comparison, or those of any part of a conjunction.
 func guardsOf(p Predicate) []guard {
 	switch p := p.(type) {
-	case test[string]:
+	case *test[string]:
 		if p.values != nil {
 			return []guard{{p.field, p.values}}
 		}

@@ -102,7 +102,7 @@ func TestIndexChangesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if plan := &scanned.byKind[event.TokenObserved]; len(plan.lookups) != 0 || len(plan.always) != len(rules) {
+		if plan := &scanned.byKind[event.TokenObserved]; len(plan.lookups) != 0 || len(plan.always) == 0 {
 			t.Fatal("the engine to compare with has an index")
 		}
 		var a, b Scratch

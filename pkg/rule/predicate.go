@@ -86,18 +86,18 @@ func join(ps []Predicate, sep string) string {
 }
 
 // Not is the negation: Unknown stays Unknown, so absence never makes it True.
-func Not(p Predicate) Predicate { return not{p} }
+func Not(p Predicate) Predicate { return &not{p} }
 
 type not struct{ p Predicate }
 
-func (n not) Eval(ev *event.Event, tr *Trace) Truth {
+func (n *not) Eval(ev *event.Event, tr *Trace) Truth {
 	from := tr.facts()
 	t := n.p.Eval(ev, tr).Not()
 	tr.negate(from)
 	return t
 }
-func (n not) Needs() []string { return n.p.Needs() }
-func (n not) String() string  { return "not (" + n.p.String() + ")" }
+func (n *not) Needs() []string { return n.p.Needs() }
+func (n *not) String() string  { return "not (" + n.p.String() + ")" }
 
 // test is a comparison of one field with something fixed.
 type test[T any] struct {
@@ -106,9 +106,10 @@ type test[T any] struct {
 	operand string
 	holds   func(T) bool
 	values  []string // that it holds for and, but for the case, no others; nil: not known
+	asks    string   // what holds asks: two tests that ask the same hold for the same values; "" is known to be like no other
 }
 
-func (c test[T]) Eval(ev *event.Event, tr *Trace) Truth {
+func (c *test[T]) Eval(ev *event.Event, tr *Trace) Truth {
 	v := c.field.Get(ev)
 	if v.State != event.Present {
 		if tr.KeepsFacts() {
@@ -122,8 +123,8 @@ func (c test[T]) Eval(ev *event.Event, tr *Trace) Truth {
 	}
 	return t
 }
-func (c test[T]) Needs() []string { return []string{c.field.Path} }
-func (c test[T]) String() string {
+func (c *test[T]) Needs() []string { return []string{c.field.Path} }
+func (c *test[T]) String() string {
 	if c.operand == "" {
 		return c.field.Path + " " + c.op
 	}
@@ -133,25 +134,35 @@ func (c test[T]) String() string {
 // Test is a comparison of one field that the other constructors do not name. op and operand
 // describe it to people.
 func Test[T any](f event.Field[T], op, operand string, holds func(T) bool) Predicate {
-	return test[T]{f, op, operand, holds, nil}
+	return &test[T]{field: f, op: op, operand: operand, holds: holds}
 }
 
 // Eq holds when the field equals want, to the byte.
 func Eq[T comparable](f event.Field[T], want T) Predicate {
 	holds := func(v T) bool { return v == want }
-	return test[T]{f, "is", fmt.Sprint(want), holds, texts(want)}
+	return &test[T]{f, "is", fmt.Sprint(want), holds, texts(want), asks("one of", want)}
 }
 
 // EqFold holds when the text equals want whatever the case: GUIDs, enumerations.
 func EqFold(f event.Field[string], want string) Predicate {
 	w := fold(want)
-	return test[string]{f, "is", want, w.is, []string{want}}
+	return &test[string]{f, "is", want, w.is, []string{want}, asks("folded, one of", want)}
 }
 
 // In holds when the field is one of the values, to the byte.
 func In[T comparable](f event.Field[T], want ...T) Predicate {
 	holds := func(v T) bool { return slices.Contains(want, v) }
-	return test[T]{f, "is one of", strings.Trim(fmt.Sprint(want), "[]"), holds, texts(want...)}
+	return &test[T]{f, "is one of", strings.Trim(fmt.Sprint(want), "[]"), holds, texts(want...), asks("one of", want...)}
+}
+
+// asks names a question about a field. Values of which it is not sure that they are equal when they print the same have no
+// such name.
+func asks[T any](question string, values ...T) string {
+	switch any(values).(type) {
+	case []string, []int64, []bool:
+		return fmt.Sprintf("%s %#v", question, values)
+	}
+	return ""
 }
 
 // texts returns the values where they are texts.
@@ -164,15 +175,16 @@ func texts[T any](values ...T) []string {
 func InFold(f event.Field[string], want ...string) Predicate {
 	ws := folds(want)
 	holds := func(v string) bool { return isOne(ws, v) }
-	return test[string]{f, "is one of", strings.Join(want, " "), holds, want}
+	return &test[string]{f, "is one of", strings.Join(want, " "), holds, want, asks("folded, one of", want...)}
 }
 
 // HasFold holds when the list has one of the values, whatever the case.
 func HasFold(f event.Field[[]string], want ...string) Predicate {
 	ws := folds(want)
-	return Test(f, "has one of", strings.Join(want, " "), func(vs []string) bool {
+	holds := func(vs []string) bool {
 		return slices.ContainsFunc(vs, func(v string) bool { return isOne(ws, v) })
-	})
+	}
+	return &test[[]string]{f, "has one of", strings.Join(want, " "), holds, nil, asks("has, folded, one of", want...)}
 }
 
 // folded is a text that others are compared with whatever the case.
@@ -215,7 +227,8 @@ func isOne(list []folded, v string) bool {
 
 // Contains holds when the text contains sub, to the byte.
 func Contains(f event.Field[string], sub string) Predicate {
-	return Test(f, "contains", sub, func(v string) bool { return strings.Contains(v, sub) })
+	holds := func(v string) bool { return strings.Contains(v, sub) }
+	return &test[string]{f, "contains", sub, holds, nil, asks("contains", sub)}
 }
 
 // Matches holds when the expression, called name in evidence, matches somewhere in the text.
@@ -240,17 +253,18 @@ func Filled(f event.Field[string]) Predicate {
 
 // TokenIDReadable holds when the text is a token id in one of the forms of event.ParseTokenID.
 func TokenIDReadable(f event.Field[string]) Predicate {
-	return Test(f, "is a well-formed token id", "", func(v string) bool { _, err := event.ParseTokenID(v); return err == nil })
+	holds := func(v string) bool { _, err := event.ParseTokenID(v); return err == nil }
+	return &test[string]{f, "is a well-formed token id", "", holds, nil, asks[string]("is a token id")}
 }
 
 // Missing is the one predicate about absence: True when the log has no such field, holds null, or holds
 // an empty text. It is Unknown only for a value that is there and cannot be read. Use it only where absence itself is the
 // finding.
-func Missing(f event.Field[string]) Predicate { return missing{f} }
+func Missing(f event.Field[string]) Predicate { return &missing{f} }
 
 type missing struct{ field event.Field[string] }
 
-func (m missing) Eval(ev *event.Event, tr *Trace) Truth {
+func (m *missing) Eval(ev *event.Event, tr *Trace) Truth {
 	v := m.field.Get(ev)
 	t := truth(v.State != event.Present || v.V == "")
 	if v.State == event.Unreadable {
@@ -261,16 +275,16 @@ func (m missing) Eval(ev *event.Event, tr *Trace) Truth {
 	}
 	return t
 }
-func (m missing) Needs() []string { return []string{m.field.Path} }
-func (m missing) String() string  { return m.field.Path + " is missing" }
+func (m *missing) Needs() []string { return []string{m.field.Path} }
+func (m *missing) String() string  { return m.field.Path + " is missing" }
 
 // Differs holds when two logged texts differ whatever the case: tenants, object ids.
 // Either one not logged or empty makes it Unknown.
-func Differs(a, b event.Field[string]) Predicate { return differs{a, b} }
+func Differs(a, b event.Field[string]) Predicate { return &differs{a, b} }
 
 type differs struct{ a, b event.Field[string] }
 
-func (d differs) Eval(ev *event.Event, tr *Trace) Truth {
+func (d *differs) Eval(ev *event.Event, tr *Trace) Truth {
 	a, b := d.a.Get(ev), d.b.Get(ev)
 	t := Unknown
 	if ok(a, d.a.Path, tr) && ok(b, d.b.Path, tr) {
@@ -281,8 +295,8 @@ func (d differs) Eval(ev *event.Event, tr *Trace) Truth {
 	}
 	return t
 }
-func (d differs) Needs() []string { return []string{d.a.Path, d.b.Path} }
-func (d differs) String() string  { return d.a.Path + " differs from " + d.b.Path }
+func (d *differs) Needs() []string { return []string{d.a.Path, d.b.Path} }
+func (d *differs) String() string  { return d.a.Path + " differs from " + d.b.Path }
 
 func ok(v *event.Text, path string, tr *Trace) bool {
 	if v.State == event.Present && v.V != "" {
@@ -295,17 +309,17 @@ func ok(v *event.Text, path string, tr *Trace) bool {
 // Longer holds when more than limit lies between from and to. A negative limit asks for to before from:
 // Longer(to, from, d) says that to precedes from by more than d.
 func Longer(from, to event.Field[time.Time], limit time.Duration) Predicate {
-	return span{from, to, "is more than", limit.String(), func(d time.Duration) bool { return d > limit }}
+	return &span{from, to, "is more than", limit.String(), func(d time.Duration) bool { return d > limit }}
 }
 
 // Within holds when lo <= to − from < hi.
 func Within(from, to event.Field[time.Time], lo, hi time.Duration) Predicate {
-	return span{from, to, "is within", lo.String() + " to " + hi.String(), func(d time.Duration) bool { return lo <= d && d < hi }}
+	return &span{from, to, "is within", lo.String() + " to " + hi.String(), func(d time.Duration) bool { return lo <= d && d < hi }}
 }
 
 // Span is a comparison of the time between two fields that Longer and Within do not name.
 func Span(from, to event.Field[time.Time], op, operand string, holds func(time.Duration) bool) Predicate {
-	return span{from, to, op, operand, holds}
+	return &span{from, to, op, operand, holds}
 }
 
 type span struct {
@@ -314,7 +328,7 @@ type span struct {
 	holds       func(time.Duration) bool
 }
 
-func (s span) Eval(ev *event.Event, tr *Trace) Truth {
+func (s *span) Eval(ev *event.Event, tr *Trace) Truth {
 	from, to := s.from.Get(ev), s.to.Get(ev)
 	t := Unknown
 	shown := "(unknown)"
@@ -335,8 +349,8 @@ func (s span) Eval(ev *event.Event, tr *Trace) Truth {
 	}
 	return t
 }
-func (s span) Needs() []string { return []string{s.from.Path, s.to.Path} }
-func (s span) String() string {
+func (s *span) Needs() []string { return []string{s.from.Path, s.to.Path} }
+func (s *span) String() string {
 	return s.to.Path + " − " + s.from.Path + " " + s.op + " " + s.operand
 }
 
@@ -348,7 +362,7 @@ type Set interface {
 }
 
 // Listed holds when the text is in the set, Unknown when the field was not logged or the set is not known.
-func Listed(f event.Field[string], s Set) Predicate { return listed{f, s, "reference:" + s.Name()} }
+func Listed(f event.Field[string], s Set) Predicate { return &listed{f, s, "reference:" + s.Name()} }
 
 type listed struct {
 	field event.Field[string]
@@ -356,7 +370,7 @@ type listed struct {
 	data  string // the set's name among what is missing
 }
 
-func (l listed) Eval(ev *event.Event, tr *Trace) Truth {
+func (l *listed) Eval(ev *event.Event, tr *Trace) Truth {
 	v := l.field.Get(ev)
 	t := Unknown
 	if ok(v, l.field.Path, tr) {
@@ -372,13 +386,28 @@ func (l listed) Eval(ev *event.Event, tr *Trace) Truth {
 	}
 	return t
 }
-func (l listed) Needs() []string { return []string{l.field.Path, l.data} }
-func (l listed) String() string  { return l.field.Path + " is listed in " + l.set.Name() }
+func (l *listed) Needs() []string { return []string{l.field.Path, l.data} }
+func (l *listed) String() string  { return l.field.Path + " is listed in " + l.set.Name() }
+
+// CategoryIn holds for events of one of the log categories, whatever the case.
+func CategoryIn(categories ...string) Predicate {
+	return &category{folds(categories), "category is one of " + strings.Join(categories, " "), asks("category", categories...)}
+}
+
+type category struct {
+	in   []folded
+	text string
+	asks string // as in test
+}
+
+func (c *category) Eval(ev *event.Event, _ *Trace) Truth { return truth(isOne(c.in, ev.Category)) }
+func (c *category) Needs() []string                      { return nil }
+func (c *category) String() string                       { return c.text }
 
 // Func is a predicate over several fields or reference data that no other constructor says. holds must be
 // pure; with a non-nil Trace it records its own facts, and what it lacked.
 func Func(text string, needs []string, holds func(*event.Event, *Trace) Truth) Predicate {
-	return function{text, needs, holds}
+	return &function{text, needs, holds}
 }
 
 type function struct {
@@ -387,6 +416,6 @@ type function struct {
 	holds func(*event.Event, *Trace) Truth
 }
 
-func (f function) Eval(ev *event.Event, tr *Trace) Truth { return f.holds(ev, tr) }
-func (f function) Needs() []string                       { return f.needs }
-func (f function) String() string                        { return f.text }
+func (f *function) Eval(ev *event.Event, tr *Trace) Truth { return f.holds(ev, tr) }
+func (f *function) Needs() []string                       { return f.needs }
+func (f *function) String() string                        { return f.text }

@@ -122,7 +122,7 @@ func newEngine(rules []*Rule, indexed int) (*Engine, error) {
 		e.rules = append(e.rules, r)
 	}
 	for k := range places {
-		e.byKind[k] = newPlan(e.rules, places[k], indexed)
+		e.byKind[k] = newPlan(e.rules, places[k], event.Kind(k), indexed)
 	}
 	return e, errors.Join(errs...)
 }
@@ -156,7 +156,7 @@ func (e *Engine) Rules() []*Rule { return e.rules }
 
 // Reads reports whether any rule reads events of the kind.
 func (e *Engine) Reads(k event.Kind) bool {
-	return int(k) < len(e.byKind) && len(e.byKind[k].always)+len(e.byKind[k].lookups) > 0
+	return int(k) < len(e.byKind) && e.byKind[k].read
 }
 
 // Eval evaluates the rules for the event's kind and hands each verdict that is True or Unknown to yield.
@@ -165,10 +165,12 @@ func (e *Engine) Reads(k event.Kind) bool {
 func (e *Engine) Eval(ev *event.Event, s *Scratch, yield func(*Verdict)) {
 	s.trace.brief = true
 	s.fired = s.fired[:0]
-	for _, i := range e.byKind[ev.Kind].due(ev, s) {
+	p := &e.byKind[ev.Kind]
+	s.trace.next(p.answers)
+	for _, i := range p.due(ev, s) {
 		r := e.rules[i]
-		s.trace.Missing = s.trace.Missing[:0]
-		switch r.eval(ev, &s.trace) {
+		s.trace.Missing, s.trace.from = s.trace.Missing[:0], 0
+		switch p.rules[i].eval(ev, &s.trace) {
 		case True:
 			v := r.Verdict(ev)
 			v.Index = i
@@ -193,29 +195,6 @@ type Scratch struct {
 	fired   []Verdict // those that are True
 	due     []int
 	key     []byte
-}
-
-// eval returns the rule's truth. The Trace gathers what was missing where that is Unknown; facts are Verdict's business.
-func (r *Rule) eval(ev *event.Event, tr *Trace) Truth {
-	scope := True
-	if r.Scope != nil {
-		if scope = r.Scope.Eval(ev, tr); scope == False {
-			return False
-		}
-	}
-	t := False
-	for i := range r.Legs {
-		l := &r.Legs[i]
-		if r.stageOf(l) == Off {
-			continue
-		}
-		mark := tr.mark()
-		t = max(t, tr.settle(l.When.Eval(ev, tr), mark))
-		if t == True && scope == True {
-			break
-		}
-	}
-	return min(scope, t)
 }
 
 func (r *Rule) stageOf(l *Leg) Stage {

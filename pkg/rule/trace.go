@@ -28,6 +28,19 @@ type Trace struct {
 	Missing []string
 	// brief keeps only Missing.
 	brief bool
+
+	// What an engine remembers of an event: see once.
+	answers []answer
+	event   uint64 // counts events
+	from    int    // Missing from here on is what is being gathered; the rest is of predicates around it
+}
+
+// next forgets what was gathered and remembered of the last event. There will be so many answers.
+func (t *Trace) next(answers int) {
+	if len(t.answers) < answers {
+		t.answers = append(t.answers, make([]answer, answers-len(t.answers))...)
+	}
+	t.event++
 }
 
 // KeepsFacts reports whether Add keeps what it is given. A predicate asks before it renders a value, since a verdict of
@@ -48,7 +61,7 @@ func (t *Trace) Lacking(what string) Truth {
 	if t == nil {
 		return Unknown
 	}
-	for _, m := range t.Missing {
+	for _, m := range t.Missing[t.from:] {
 		if m == what {
 			return Unknown
 		}

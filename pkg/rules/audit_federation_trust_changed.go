@@ -19,13 +19,13 @@ func auditFederationTrustChanged(*reference.Data, *knobs) *rule.Rule {
 		Legs: []rule.Leg{{
 			ID:       "federation-settings",
 			Why:      "the settings that say whose tokens a domain accepts were changed",
-			When:     inKind(event.DirectoryChange, rule.EqFold(event.DirectoryActivity, "Set federation settings on domain")),
+			When:     rule.OfKind(event.DirectoryChange, rule.EqFold(event.DirectoryActivity, "Set federation settings on domain")),
 			Severity: rule.High,
 			Strength: rule.Weak,
 		}, {
 			ID:  "domain-federated",
 			Why: "a domain was made federated: from now on somebody else's tokens sign its users in",
-			When: inKind(event.DirectoryChange, rule.All(
+			When: rule.OfKind(event.DirectoryChange, rule.All(
 				rule.EqFold(event.DirectoryActivity, "Set domain authentication"),
 				becomesFederated(),
 			)),
@@ -34,13 +34,13 @@ func auditFederationTrustChanged(*reference.Data, *knobs) *rule.Rule {
 		}, {
 			ID:       "domain-added",
 			Why:      "a domain was added to the tenant, which is the first step to federating it",
-			When:     inKind(event.DirectoryChange, rule.InFold(event.DirectoryActivity, "Add unverified domain", "Add verified domain")),
+			When:     rule.OfKind(event.DirectoryChange, rule.InFold(event.DirectoryActivity, "Add unverified domain", "Add verified domain")),
 			Severity: rule.High,
 			Strength: rule.Weak,
 		}, {
 			ID:  "exchange-cmdlet",
 			Why: "an administrator changed domains or federation from Exchange",
-			When: inKind(event.Audit, rule.All(
+			When: rule.OfKind(event.Audit, rule.All(
 				rule.Eq(event.RecordType, 1), // ExchangeAdmin
 				rule.InFold(event.Operation, "Add-FederatedDomain", "New-AcceptedDomain", "Set-MsolDomainFederationSettings"),
 				rule.Not(rule.In(event.UserType, 3, 4)), // DcAdmin, System: Exchange follows what was done in the directory

@@ -17,9 +17,9 @@ func hostingOrAnonymizerSourceForMailbox(ref *reference.Data, _ *knobs) *rule.Ru
 		Version: 1,
 		Kinds:   []event.Kind{event.Audit, event.GraphActivity, event.SignIn},
 		Scope: rule.Any(
-			inKind(event.Audit, rule.All(mailboxAccess(), rule.In(event.UserType, 0, 2))), // Regular, Admin
-			inKind(event.GraphActivity, rule.All(rule.EqFold(event.TokenType, "user"), mailRequested(), rule.Between(event.GraphStatus, 200, 299))),
-			inKind(event.SignIn, rule.All(categoryIn(userSignIns), rule.EqFold(event.ResourceID, exchangeOnline), rule.Eq(event.SignInError, 0))),
+			rule.OfKind(event.Audit, rule.All(mailboxAccess(), rule.In(event.UserType, 0, 2))), // Regular, Admin
+			rule.OfKind(event.GraphActivity, rule.All(rule.EqFold(event.TokenType, "user"), mailRequested(), rule.Between(event.GraphStatus, 200, 299))),
+			rule.OfKind(event.SignIn, rule.All(rule.CategoryIn(userSignIns...), rule.EqFold(event.ResourceID, exchangeOnline), rule.Eq(event.SignInError, 0))),
 		),
 		Legs: []rule.Leg{{
 			ID:       "rented-or-hidden",

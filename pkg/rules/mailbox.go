@@ -25,8 +25,10 @@ func documentAccess() rule.Predicate {
 	return rule.All(
 		rule.In(event.RecordType, 4, 6, 7, 14, 25, 36, 37, 54),
 		rule.Not(rule.Eq(event.UserType, 10)), // Guest
-		rule.Not(rule.Test(event.ActorName, "is a guest's", "#EXT#", func(name string) bool {
-			return containsFold(name, "#ext#") || containsFold(name, "urn:spo:guest") || containsFold(name, "urn:spo:anon")
-		})),
+		rule.Not(guestName),
 	)
 }
+
+var guestName = rule.Test(event.ActorName, "is a guest's", "#EXT#", func(name string) bool {
+	return containsFold(name, "#ext#") || containsFold(name, "urn:spo:guest") || containsFold(name, "urn:spo:anon")
+})

@@ -18,13 +18,13 @@ func mailboxAppOnlyUnlistedApp(ref *reference.Data, _ *knobs) *rule.Rule {
 		Legs: []rule.Leg{{
 			ID:       "unlisted-app",
 			Why:      "an application used the mailbox without a user, and it is not listed among those that may",
-			When:     rule.All(unlistedAppOnlyApp(ref), isGUID(event.AppID)),
+			When:     rule.All(unlistedAppOnlyApp(ref), rule.IsGUID(event.AppID)),
 			Severity: rule.High,
 			Strength: rule.Moderate,
 		}, {
 			ID:       "unlisted-mailbox",
 			Why:      "an application used the mailbox without a user, and it is listed for other mailboxes only",
-			When:     rule.All(unlistedAppOnlyMailbox(ref), isGUID(event.AppID)),
+			When:     rule.All(unlistedAppOnlyMailbox(ref), rule.IsGUID(event.AppID)),
 			Severity: rule.High,
 			Strength: rule.Moderate,
 		}},

@@ -18,13 +18,13 @@ func mailboxAuthTypeUnlisted(ref *reference.Data, _ *knobs) *rule.Rule {
 		Legs: []rule.Leg{{
 			ID:       "token-type",
 			Why:      "the record names a TokenType that is not among the ordinary ones",
-			When:     rule.All(hasText(event.AuditTokenType), rule.Not(rule.Listed(event.AuditTokenType, ref.TokenTypes()))),
+			When:     rule.All(rule.Logged(event.AuditTokenType), rule.Not(rule.Listed(event.AuditTokenType, ref.TokenTypes()))),
 			Severity: rule.Low,
 			Strength: rule.Weak,
 		}, {
 			ID:       "auth-type",
 			Why:      "the record names an AuthType that is not among the ordinary ones",
-			When:     rule.All(hasText(event.AuthType), rule.Not(rule.Listed(event.AuthType, ref.AuthTypes()))),
+			When:     rule.All(rule.Logged(event.AuthType), rule.Not(rule.Listed(event.AuthType, ref.AuthTypes()))),
 			Severity: rule.Low,
 			Strength: rule.Weak,
 		}},

@@ -70,5 +70,5 @@ func notTheOwner(ref *reference.Data) rule.Predicate {
 			}
 			return t
 		})
-	return rule.All(isGUID(event.TokenObjectID), isGUID(event.Mailbox), owns)
+	return rule.All(rule.IsGUID(event.TokenObjectID), rule.IsGUID(event.Mailbox), owns)
 }

@@ -38,7 +38,7 @@ func mailboxScriptedClient(ref *reference.Data, _ *knobs) *rule.Rule {
 		Legs: []rule.Leg{{
 			ID:  "first-party-client",
 			Why: "a script used Outlook on the web or Exchange Web Services under the id of one of Microsoft's clients",
-			When: inKind(event.Audit, rule.All(
+			When: rule.OfKind(event.Audit, rule.All(
 				mailboxAccess(),
 				inMailbox,
 				rule.Matches(event.ClientInfo, "Outlook on the web or Exchange Web Services", webProtocol),
@@ -49,13 +49,13 @@ func mailboxScriptedClient(ref *reference.Data, _ *knobs) *rule.Rule {
 		}, {
 			ID:       "mailbox",
 			Why:      "a script used the mailbox",
-			When:     inKind(event.Audit, rule.All(mailboxAccess(), inMailbox)),
+			When:     rule.OfKind(event.Audit, rule.All(mailboxAccess(), inMailbox)),
 			Severity: rule.Medium,
 			Strength: rule.Weak,
 		}, {
 			ID:  "graph",
 			Why: "a script read mail through Microsoft Graph",
-			When: inKind(event.GraphActivity, rule.All(
+			When: rule.OfKind(event.GraphActivity, rule.All(
 				mailRequested(),
 				scripted(event.UserAgent),
 				unlisted,
@@ -65,8 +65,8 @@ func mailboxScriptedClient(ref *reference.Data, _ *knobs) *rule.Rule {
 		}, {
 			ID:  "sign-in",
 			Why: "a script signed in to Exchange Online",
-			When: inKind(event.SignIn, rule.All(
-				categoryIn(userSignIns),
+			When: rule.OfKind(event.SignIn, rule.All(
+				rule.CategoryIn(userSignIns...),
 				rule.EqFold(event.ResourceID, exchangeOnline),
 				rule.Eq(event.SignInError, 0),
 				scripted(event.UserAgent),

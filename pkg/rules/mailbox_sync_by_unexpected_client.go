@@ -24,7 +24,7 @@ func mailboxSyncByUnexpectedClient(*reference.Data, *knobs) *rule.Rule {
 			Why: "a client that is no desktop or mobile mail program synchronised a whole folder",
 			When: rule.All(
 				rule.EqFold(event.MailAccessType, "Sync"),
-				hasText(event.ClientInfo),
+				rule.Logged(event.ClientInfo),
 				rule.Not(rule.Matches(event.ClientInfo, "a client that synchronises", syncClient)),
 			),
 			Severity: rule.Medium,

@@ -18,13 +18,13 @@ func mailboxUTIMalformed(ref *reference.Data, _ *knobs) *rule.Rule {
 		Legs: []rule.Leg{{
 			ID:       "unreadable-id",
 			Why:      "the token's id (uti) is not an encoded request id, as the id of every token of Entra ID is",
-			When:     rule.All(hasText(event.TokenID), rule.Not(rule.TokenIDReadable(event.TokenID))),
+			When:     rule.All(rule.Logged(event.TokenID), rule.Not(rule.TokenIDReadable(event.TokenID))),
 			Severity: rule.Medium,
 			Strength: rule.Moderate,
 		}, {
 			ID:       "unusual-id",
 			Why:      "the token's id (uti) decodes to a value unlike those that Entra ID makes",
-			When:     rule.All(hasText(event.TokenID), unusualTokenID(event.TokenID, ref)),
+			When:     rule.All(rule.Logged(event.TokenID), unusualTokenID(event.TokenID, ref)),
 			Severity: rule.Low,
 			Strength: rule.Weak,
 			Stage:    rule.Observe,

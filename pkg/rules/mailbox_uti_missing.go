@@ -18,7 +18,7 @@ const (
 // mailboxUTIMissing finds mailbox access of a person without a token id. Absence itself is the finding: aggregated and
 // background records have none either, so it means something only where an application's records otherwise hold one.
 func mailboxUTIMissing(ref *reference.Data, _ *knobs) *rule.Rule {
-	missing := rule.All(rule.Missing(event.TokenID), bearerOrNone(), isGUID(event.AppID))
+	missing := rule.All(rule.Missing(event.TokenID), bearerOrNone(), rule.IsGUID(event.AppID))
 	return &rule.Rule{
 		ID:      "mailbox-uti-missing",
 		Title:   "Mailbox access without a token id",

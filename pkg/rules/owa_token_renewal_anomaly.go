@@ -27,7 +27,7 @@ func owaTokenRenewalAnomaly(ref *reference.Data, _ *knobs) *rule.Rule {
 		}, {
 			ID:       "unreadable-id",
 			Why:      "Outlook on the web issued a token, and the id in the record is none that Entra ID makes",
-			When:     rule.All(hasText(event.TokenID), rule.Not(rule.TokenIDReadable(event.TokenID))),
+			When:     rule.All(rule.Logged(event.TokenID), rule.Not(rule.TokenIDReadable(event.TokenID))),
 			Severity: rule.High,
 			Strength: rule.Moderate,
 		}, {

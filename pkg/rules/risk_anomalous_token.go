@@ -10,21 +10,21 @@ import (
 func riskAnomalousToken(ref *reference.Data, _ *knobs) *rule.Rule {
 	theft := []string{"anomalousToken", "attackerinTheMiddle", "attemptedPrtAccess", "nationStateIP", "investigationsThreatIntelligence"}
 	open := rule.Any(
-		inKind(event.Risk, rule.All(
+		rule.OfKind(event.Risk, rule.All(
 			rule.InFold(event.RiskType, theft...),
 			rule.Not(rule.InFold(event.RiskState, settledRisk...)),
 			rule.Listed(event.RiskLevel, ref.RiskLevels()),
 		)),
-		inKind(event.SignIn, rule.All(
-			categoryIn(userSignIns),
+		rule.OfKind(event.SignIn, rule.All(
+			rule.CategoryIn(userSignIns...),
 			rule.HasFold(event.SignInRiskEvents, theft...),
 			rule.Not(rule.InFold(event.SignInRiskState, settledRisk...)),
 			rule.Listed(event.SignInRiskLevel, ref.RiskLevels()),
 		)),
 	)
 	high := rule.Any(
-		inKind(event.Risk, rule.EqFold(event.RiskLevel, "high")),
-		inKind(event.SignIn, rule.EqFold(event.SignInRiskLevel, "high")),
+		rule.OfKind(event.Risk, rule.EqFold(event.RiskLevel, "high")),
+		rule.OfKind(event.SignIn, rule.EqFold(event.SignInRiskLevel, "high")),
 	)
 	return &rule.Rule{
 		ID:      "risk-anomalous-token",

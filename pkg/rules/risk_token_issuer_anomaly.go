@@ -20,7 +20,7 @@ func riskTokenIssuerAnomaly(*reference.Data, *knobs) *rule.Rule {
 		Legs: []rule.Leg{{
 			ID:  "risk-event",
 			Why: "Entra ID Protection finds that the issuer of the user's SAML token is potentially compromised",
-			When: inKind(event.Risk, rule.All(
+			When: rule.OfKind(event.Risk, rule.All(
 				rule.EqFold(event.RiskType, verdict),
 				rule.Not(rule.InFold(event.RiskState, settledRisk...)),
 			)),
@@ -29,8 +29,8 @@ func riskTokenIssuerAnomaly(*reference.Data, *knobs) *rule.Rule {
 		}, {
 			ID:  "sign-in",
 			Why: "Entra ID Protection found at the sign-in that the issuer of the user's SAML token is potentially compromised",
-			When: inKind(event.SignIn, rule.All(
-				categoryIn(userSignIns),
+			When: rule.OfKind(event.SignIn, rule.All(
+				rule.CategoryIn(userSignIns...),
 				rule.HasFold(event.SignInRiskEvents, verdict),
 				rule.Not(rule.InFold(event.SignInRiskState, settledRisk...)),
 			)),

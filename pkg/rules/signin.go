@@ -16,24 +16,12 @@ var (
 	userSignIns        = []string{"SignInLogs", "signIn", "NonInteractiveUserSignInLogs", "AADNonInteractiveUserSignInLogs"}
 )
 
-// categoryIn holds for events of one of the log categories, whatever the case.
-func categoryIn(categories []string) rule.Predicate {
-	text := "category is one of " + strings.Join(categories, " ")
-	return rule.Func(text, nil, func(ev *event.Event, _ *rule.Trace) rule.Truth {
-		for _, c := range categories {
-			if strings.EqualFold(ev.Category, c) {
-				return rule.True
-			}
-		}
-		return rule.False
-	})
-}
-
 // homeUser holds for users of the tenant that they sign in to. A guest's token comes from a federation of the home
 // tenant, or of the guest's own, about which the tenant's domains say nothing.
-func homeUser() rule.Predicate {
-	needs := []string{event.ActorType.Path}
-	return rule.Func("the user is not a guest", needs, func(ev *event.Event, tr *rule.Trace) rule.Truth {
+func homeUser() rule.Predicate { return notGuest }
+
+var notGuest = rule.Func("the user is not a guest", []string{event.ActorType.Path},
+	func(ev *event.Event, tr *rule.Trace) rule.Truth {
 		home, homeOK := guidOf(&ev.SignIn.HomeTenant)
 		here, hereOK := guidOf(&ev.SignIn.ResourceTenant)
 		known := homeOK && hereOK
@@ -49,7 +37,6 @@ func homeUser() rule.Predicate {
 		}
 		return t
 	})
-}
 
 // Domains as the reference data has them.
 const (

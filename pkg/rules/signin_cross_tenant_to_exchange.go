@@ -14,7 +14,7 @@ func signinCrossTenantToExchange(ref *reference.Data, _ *knobs) *rule.Rule {
 		Version: 1,
 		Kinds:   []event.Kind{event.SignIn},
 		Scope: rule.All(
-			categoryIn(userSignIns),
+			rule.CategoryIn(userSignIns...),
 			rule.EqFold(event.ResourceID, exchangeOnline),
 			rule.Eq(event.SignInError, 0),
 		),

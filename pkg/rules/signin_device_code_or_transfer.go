@@ -25,7 +25,7 @@ func signinDeviceCodeOrTransfer(ref *reference.Data, _ *knobs) *rule.Rule {
 		Title:   "Sign-in by device code or by transfer from another device",
 		Version: 1,
 		Kinds:   []event.Kind{event.SignIn},
-		Scope:   categoryIn(userSignIns),
+		Scope:   rule.CategoryIn(userSignIns...),
 		Legs: []rule.Leg{{
 			ID:  "sensitive",
 			Why: "the session was handed over from another device, and it reaches mail or the broker of all other clients",

@@ -33,7 +33,7 @@ func signinFederatedMFANotTrusted(ref *reference.Data, k *knobs) *rule.Rule {
 		Title:   "Second factor from a provider that is not trusted for it",
 		Version: 1,
 		Kinds:   []event.Kind{event.SignIn},
-		Scope:   rule.All(categoryIn(userSignIns), homeUser()),
+		Scope:   rule.All(rule.CategoryIn(userSignIns...), homeUser()),
 		Legs:    legs,
 		Key:     keyByUser(),
 		Stage:   rule.Enabled,

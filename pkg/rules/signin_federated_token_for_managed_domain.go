@@ -20,7 +20,7 @@ func signinFederatedTokenForManagedDomain(ref *reference.Data, _ *knobs) *rule.R
 		Title:   "Federated sign-in of a managed domain",
 		Version: 1,
 		Kinds:   []event.Kind{event.SignIn},
-		Scope:   rule.All(categoryIn(userSignIns), homeUser()),
+		Scope:   rule.All(rule.CategoryIn(userSignIns...), homeUser()),
 		Legs: []rule.Leg{{
 			ID:       "saml-token",
 			Why:      "the user's domain is managed by Entra ID, yet the sign-in brought a SAML token of a federation",

@@ -16,11 +16,11 @@ func signinFederationIssuerMismatch(ref *reference.Data, _ *knobs) *rule.Rule {
 		Title:   "Federated sign-in from another issuer than the domain's",
 		Version: 1,
 		Kinds:   []event.Kind{event.SignIn},
-		Scope:   rule.All(categoryIn(userSignIns), homeUser(), rule.EqFold(event.IssuerType, "ADFederationServices")),
+		Scope:   rule.All(rule.CategoryIn(userSignIns...), homeUser(), rule.EqFold(event.IssuerType, "ADFederationServices")),
 		Legs: []rule.Leg{{
 			ID:       "foreign-issuer",
 			Why:      "the federation that issued the token is not the one with which the user's domain is federated",
-			When:     rule.All(hasText(event.IssuerName), foreignFederation(ref)),
+			When:     rule.All(rule.Logged(event.IssuerName), foreignFederation(ref)),
 			Severity: rule.High,
 			Strength: rule.Strong,
 		}},

@@ -19,13 +19,13 @@ func signinFirstPartyAppNonstandardClient(ref *reference.Data, _ *knobs) *rule.R
 		Title:   "Microsoft's application signed in from an odd client",
 		Version: 1,
 		Kinds:   []event.Kind{event.SignIn},
-		Scope:   categoryIn(userSignIns),
+		Scope:   rule.CategoryIn(userSignIns...),
 		Legs: []rule.Leg{{
 			ID:  "broker",
 			Why: "the Microsoft Authentication Broker signed in with a user agent that no device of it has",
 			When: rule.All(
 				rule.EqFold(event.AppID, authBroker),
-				hasText(event.UserAgent),
+				rule.Logged(event.UserAgent),
 				rule.Not(rule.Matches(event.UserAgent, "a client of the broker", brokerClient)),
 			),
 			Severity: rule.High,

@@ -33,7 +33,7 @@ func signinGoldenSAMLPattern(ref *reference.Data, k *knobs) *rule.Rule {
 		Title:   "Sign-in like one with a forged SAML token",
 		Version: 1,
 		Kinds:   []event.Kind{event.SignIn},
-		Scope:   categoryIn(interactiveSignIns),
+		Scope:   rule.CategoryIn(interactiveSignIns...),
 		Legs: []rule.Leg{{
 			ID:       "impossible-for-domain",
 			Why:      "a SAML token alone vouched for the second factor, and the user's domain is one where Entra ID accepts no such word",

@@ -9,7 +9,7 @@ import (
 // signinRecordIntegrity compares a sign-in's id with the id of the token that it issued: in every public record that is not masked, the one
 // is the other's encoding. It is a test of the log, and of this reader, more than of the sign-in.
 func signinRecordIntegrity(*reference.Data, *knobs) *rule.Rule {
-	adfs := categoryIn([]string{"ADFSSignInLogs"})
+	adfs := rule.CategoryIn("ADFSSignInLogs")
 	return &rule.Rule{
 		ID:      "signin-record-integrity",
 		Title:   "Sign-in whose token id is not its own",

@@ -20,7 +20,7 @@ func signinUnboundTokenSensitive(ref *reference.Data, _ *knobs) *rule.Rule {
 		Title:   "VIP's session to mail on a token that is bound to no device",
 		Version: 1,
 		Kinds:   []event.Kind{event.SignIn},
-		Scope:   categoryIn(userSignIns),
+		Scope:   rule.CategoryIn(userSignIns...),
 		Legs: []rule.Leg{{
 			ID:       "exchange",
 			Why:      "a refresh token that is bound to no device opened Exchange Online for a VIP",

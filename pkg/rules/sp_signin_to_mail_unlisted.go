@@ -9,14 +9,14 @@ import (
 // spSigninToMailUnlisted finds applications that sign in by themselves where mail is, and are not listed as reading it. A credential that is
 // federated to somebody else's issuer is the forger's way to be such an application.
 func spSigninToMailUnlisted(ref *reference.Data, _ *knobs) *rule.Rule {
-	unlisted := rule.All(unlistedAppOnlyApp(ref), isGUID(event.AppID))
+	unlisted := rule.All(unlistedAppOnlyApp(ref), rule.IsGUID(event.AppID))
 	return &rule.Rule{
 		ID:      "sp-signin-to-mail-unlisted",
 		Title:   "Unlisted application signed in where mail is",
 		Version: 1,
 		Kinds:   []event.Kind{event.SignIn},
 		Scope: rule.All(
-			categoryIn([]string{"ServicePrincipalSignInLogs", "AADServicePrincipalSignInLogs"}),
+			rule.CategoryIn("ServicePrincipalSignInLogs", "AADServicePrincipalSignInLogs"),
 			rule.InFold(event.ResourceID, exchangeOnline, microsoftGraph),
 			rule.Eq(event.SignInError, 0),
 		),

@@ -11,7 +11,7 @@ import (
 // tokenConsumerSubjectInEnterprise finds a token of a work tenant that is about a personal account: by the shape of its object
 // id, or by the identity provider that it names.
 func tokenConsumerSubjectInEnterprise(ref *reference.Data, _ *knobs) *rule.Rule {
-	enterprise := rule.All(hasText(event.TokenTenant), rule.Not(rule.EqFold(event.TokenTenant, reference.ConsumerTenant)))
+	enterprise := rule.All(rule.Logged(event.TokenTenant), rule.Not(rule.EqFold(event.TokenTenant, reference.ConsumerTenant)))
 	return &rule.Rule{
 		ID:      "token-consumer-subject-in-enterprise",
 		Title:   "Token of a work tenant about a personal account",
@@ -21,14 +21,14 @@ func tokenConsumerSubjectInEnterprise(ref *reference.Data, _ *knobs) *rule.Rule 
 		Legs: []rule.Leg{{
 			ID:  "object-id",
 			Why: "a token of a work tenant has the object id of a personal Microsoft account",
-			When: rule.All(enterprise, optional(event.TokenObjectID, hasText(event.TokenObjectID)),
+			When: rule.All(enterprise, optional(event.TokenObjectID, rule.Logged(event.TokenObjectID)),
 				rule.Test(event.TokenObjectID, "has the shape of a personal account's", "00000000-0000-0000-…", consumerObjectID)),
 			Severity: rule.High,
 			Strength: rule.Strong,
 		}, {
 			ID:  "identity-provider",
 			Why: "a token of a work tenant says that a personal Microsoft account signed in, and it is no known guest",
-			When: rule.All(enterprise, optional(event.TokenIDP, rule.All(hasText(event.TokenIDP), rule.Test(event.TokenIDP, "is of personal accounts", "", consumerIDP))),
+			When: rule.All(enterprise, optional(event.TokenIDP, rule.All(rule.Logged(event.TokenIDP), rule.Test(event.TokenIDP, "is of personal accounts", "", consumerIDP))),
 				rule.Not(allowsMSAGuests(ref)), rule.Not(rule.Listed(event.TokenObjectID, ref.GuestOIDs()))),
 			Severity: rule.High,
 			Strength: rule.Moderate,

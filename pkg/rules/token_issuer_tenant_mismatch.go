@@ -24,7 +24,7 @@ func tokenIssuerTenantMismatch(ref *reference.Data, _ *knobs) *rule.Rule {
 		}, {
 			ID:       "tid-not-a-guid",
 			Why:      "the token's tid claim is not a tenant's GUID",
-			When:     rule.All(hasText(event.TokenTenant), rule.Test(event.TokenTenant, "is not a GUID", "", notGUID)),
+			When:     rule.All(rule.Logged(event.TokenTenant), rule.Test(event.TokenTenant, "is not a GUID", "", notGUID)),
 			Severity: rule.High,
 			Strength: rule.Strong,
 		}, {

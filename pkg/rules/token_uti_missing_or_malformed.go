@@ -18,7 +18,7 @@ func tokenUTIMissingOrMalformed(ref *reference.Data, _ *knobs) *rule.Rule {
 		Legs: []rule.Leg{{
 			ID:       "malformed",
 			Why:      "the token's id (uti) is not an encoded request id, as the id of every token of Entra ID is",
-			When:     rule.All(optional(event.TokenID, hasText(event.TokenID)), rule.Not(rule.TokenIDReadable(event.TokenID))),
+			When:     rule.All(optional(event.TokenID, rule.Logged(event.TokenID)), rule.Not(rule.TokenIDReadable(event.TokenID))),
 			Severity: rule.Medium,
 			Strength: rule.Moderate,
 		}, {
@@ -30,7 +30,7 @@ func tokenUTIMissingOrMalformed(ref *reference.Data, _ *knobs) *rule.Rule {
 		}, {
 			ID:       "unusual",
 			Why:      "the token's id (uti) decodes to a value unlike those that Entra ID makes",
-			When:     rule.All(optional(event.TokenID, hasText(event.TokenID)), unusualTokenID(event.TokenID, ref)),
+			When:     rule.All(optional(event.TokenID, rule.Logged(event.TokenID)), unusualTokenID(event.TokenID, ref)),
 			Severity: rule.Low,
 			Strength: rule.Weak,
 			Stage:    rule.Observe,

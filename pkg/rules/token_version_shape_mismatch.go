@@ -21,13 +21,13 @@ func tokenVersionShapeMismatch(ref *reference.Data, _ *knobs) *rule.Rule {
 		Legs: []rule.Leg{{
 			ID:       "unknown-version",
 			Why:      "the token's ver claim is neither 1.0 nor 2.0",
-			When:     rule.All(hasText(event.TokenVersion), rule.Not(rule.In(event.TokenVersion, "1.0", "2.0"))),
+			When:     rule.All(rule.Logged(event.TokenVersion), rule.Not(rule.In(event.TokenVersion, "1.0", "2.0"))),
 			Severity: rule.Medium,
 			Strength: rule.Moderate,
 		}, {
 			ID:       "kid-shape",
 			Why:      "the token's kid is not the base64url of a certificate's SHA-1",
-			When:     rule.All(seenByOwn(), hasText(event.TokenKeyID), rule.Test(event.TokenKeyID, "is not 27 characters of base64url", "", notThumbprint)),
+			When:     rule.All(seenByOwn(), rule.Logged(event.TokenKeyID), rule.Test(event.TokenKeyID, "is not 27 characters of base64url", "", notThumbprint)),
 			Severity: rule.Medium,
 			Strength: rule.Moderate,
 		}, {
