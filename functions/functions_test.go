@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -21,124 +20,6 @@ import (
 	"github.com/assay-sec/assay/pkg/app"
 	"github.com/assay-sec/assay/pkg/azfunc"
 )
-
-// folders are the functions, by the folders that hold a function.json.
-func folders(t *testing.T) []string {
-	t.Helper()
-	files, err := filepath.Glob("*/function.json")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no function.json: %v", err)
-	}
-	for i := range files {
-		files[i] = filepath.Dir(files[i])
-	}
-	return files
-}
-
-type functionFile struct {
-	Bindings []struct {
-		Type        string   `json:"type"`
-		Name        string   `json:"name"`
-		Direction   string   `json:"direction"`
-		Cardinality string   `json:"cardinality"`
-		DataType    string   `json:"dataType"`
-		AuthLevel   string   `json:"authLevel"`
-		Connection  string   `json:"connection"`
-		Route       string   `json:"route"`
-		Methods     []string `json:"methods"`
-	} `json:"bindings"`
-	Retry *struct {
-		Strategy string `json:"strategy"`
-		Max      int    `json:"maxRetryCount"`
-	} `json:"retry"`
-}
-
-func readFunction(t *testing.T, folder string) (functionFile, string) {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(folder, "function.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var f functionFile
-	if err := json.Unmarshal(text, &f); err != nil {
-		t.Fatalf("%s: %v", folder, err)
-	}
-	return f, string(text)
-}
-
-// Every folder has its route, every trigger keeps its events, and every setting that a file names is in the sample.
-func TestBindings(t *testing.T) {
-	_, service, _ := start(t, nil)
-	r := routes(service)
-	var sample struct{ Values map[string]string }
-	text, err := os.ReadFile(filepath.Join("..", "local.settings.sample.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(text, &sample); err != nil {
-		t.Fatal(err)
-	}
-	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name := range sample.Values {
-		if !strings.Contains(string(readme), "`"+name+"`") {
-			t.Errorf("README.md does not explain the setting %s", name)
-		}
-	}
-	named := regexp.MustCompile(`%([A-Z_]+)%`)
-	for _, name := range folders(t) {
-		f, text := readFunction(t, name)
-		for _, m := range named.FindAllStringSubmatch(text, -1) {
-			if _, ok := sample.Values[m[1]]; !ok {
-				t.Errorf("%s names the setting %s, which the sample lacks", name, m[1])
-			}
-		}
-		for _, b := range f.Bindings {
-			if b.Connection != "" {
-				if _, ok := sample.Values[b.Connection]; !ok {
-					t.Errorf("%s names the connection %s, which the sample lacks", name, b.Connection)
-				}
-			}
-			switch b.Type {
-			case "eventHubTrigger":
-				if b.Cardinality != "many" || b.DataType != "binary" {
-					t.Errorf("%s: one event that is no JSON would fail its batch: cardinality %q, dataType %q", name, b.Cardinality, b.DataType)
-				}
-				if f.Retry == nil || f.Retry.Max != -1 || f.Retry.Strategy != "exponentialBackoff" {
-					t.Errorf("%s: without an endless retry a failed batch is lost", name)
-				}
-				if !slices.Contains(r.Functions(), name) {
-					t.Errorf("%s has no route", name)
-				}
-			case "cosmosDBTrigger":
-				if f.Retry == nil || f.Retry.Max != -1 || f.Retry.Strategy != "exponentialBackoff" {
-					t.Errorf("%s: without an endless retry a failed batch is lost", name)
-				}
-				if !slices.Contains(r.Functions(), name) {
-					t.Errorf("%s has no route", name)
-				}
-			case "timerTrigger":
-				if !slices.Contains(r.Functions(), name) {
-					t.Errorf("%s has no route", name)
-				}
-			case "httpTrigger":
-				if b.AuthLevel != "function" {
-					t.Errorf("%s is open to anybody: authLevel %q", name, b.AuthLevel)
-				}
-				base, _, _ := strings.Cut(b.Route, "/")
-				for _, method := range b.Methods {
-					if !slices.ContainsFunc(r.Patterns(), func(p string) bool {
-						return strings.HasPrefix(p, strings.ToUpper(method)+" /api/"+base)
-					}) {
-						t.Errorf("%s: %s /api/%s has no route", name, method, base)
-					}
-				}
-			}
-		}
-	}
-}
 
 // start serves the functions on a port of its own, with settings beside the usual ones.
 func start(t *testing.T, settings map[string]string) (url string, s *app.Service, log *bytes.Buffer) {
