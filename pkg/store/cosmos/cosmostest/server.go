@@ -346,7 +346,7 @@ func (s *Server) serve(req Request, c *container, r *http.Request, body []byte) 
 	case "batch":
 		return s.batch(req, c, body)
 	case "feed":
-		return s.feed(c, r)
+		return s.feed(req, c, r)
 	case "unsupported":
 		return fail(http.StatusMethodNotAllowed, "the server does not know this request")
 	}
@@ -448,8 +448,9 @@ func (s *Server) batch(req Request, c *container, body []byte) response {
 	return response{status: http.StatusMultiStatus, body: results, charge: 1}
 }
 
-// feed answers the documents that changed since the ETag in If-None-Match, latest versions only.
-func (s *Server) feed(c *container, r *http.Request) response {
+// feed answers the documents that changed since the ETag in If-None-Match, latest versions only: of the partition in the
+// header, or of all.
+func (s *Server) feed(req Request, c *container, r *http.Request) response {
 	since, _ := strconv.ParseInt(strings.Trim(r.Header.Get("If-None-Match"), `"`), 10, 64)
 	most := pageSize
 	if n, err := strconv.Atoi(r.Header.Get("x-ms-max-item-count")); err == nil && n > 0 {
@@ -460,7 +461,7 @@ func (s *Server) feed(c *container, r *http.Request) response {
 	var out []any
 	last := since
 	for _, d := range docs {
-		if d.lsn > since && len(out) < most {
+		if d.lsn > since && len(out) < most && (req.Partition == "" || req.Partition == "[]" || d.partition == req.Partition) {
 			out = append(out, d.fields)
 			last = d.lsn
 		}

@@ -376,6 +376,10 @@ func TestChangeFeed(t *testing.T) {
 	if _, got = read(&azcosmos.ChangeFeedOptions{Continuation: &token}); !slices.Equal(got, []string{"1", "3"}) {
 		t.Errorf("news: %v", got)
 	}
+	b := key("b")
+	if _, got = read(&azcosmos.ChangeFeedOptions{FeedRange: &ranges[0], PartitionKey: &b}); !slices.Equal(got, []string{"2"}) {
+		t.Errorf("of one partition: %v", got)
+	}
 }
 
 func TestFaults(t *testing.T) {
