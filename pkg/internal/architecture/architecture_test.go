@@ -312,7 +312,7 @@ var (
 func TestFilesNameNoMachineAndLeaveNothingOpen(t *testing.T) {
 	t.Parallel()
 	walk(t, func(name string, d fs.DirEntry) {
-		if d.IsDir() || path.Ext(name) == ".gz" {
+		if !d.Type().IsRegular() || path.Ext(name) == ".gz" { // a link to a folder of packages is not ours
 			return
 		}
 		text, err := os.ReadFile(filepath.Join(root(t), filepath.FromSlash(name)))
