@@ -34,6 +34,7 @@ const (
 type Backend interface {
 	store.Store
 	store.State
+	store.Collections
 }
 
 // openBackend opens the store that the settings name. It reaches no network.

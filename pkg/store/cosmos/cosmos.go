@@ -2,8 +2,9 @@
 // database at once.
 //
 // Its containers, with their partition keys, are made by whoever deploys: alerts (/pk, of tenant and UTC day), setaside
-// (/pk, of hub and UTC day) and state (/id). The store creates neither databases nor containers, which a data-plane role
-// cannot do. Each container needs a default time to live of -1, so that documents expire by their own.
+// (/pk, of hub and UTC day), state (/id), deliveries (/subscription) and replays (/replay). The store creates neither
+// databases nor containers, which a data-plane role cannot do. Each container needs a default time to live of -1, so that
+// documents expire by their own.
 //
 // Whatever belongs to one alert stands in one logical partition, so Record is one transaction guarded by the alert's ETag.
 // Document ids are made of content, so a write whose outcome is unknown is made again without harm. 64-bit numbers would
@@ -42,7 +43,10 @@ const (
 
 // Containers returns the names of the containers that a database needs, with the paths of their partition keys.
 func Containers() map[string]string {
-	return map[string]string{containerAlerts: "/pk", containerSetAside: "/pk", containerState: "/id"}
+	return map[string]string{
+		containerAlerts: "/pk", containerSetAside: "/pk", containerState: "/id",
+		string(store.Deliveries): "/subscription", string(store.Replays): "/replay",
+	}
 }
 
 // Options say where the store is and who asks.
@@ -64,8 +68,9 @@ type Options struct {
 }
 
 var (
-	_ store.Store = (*Store)(nil)
-	_ store.State = (*Store)(nil)
+	_ store.Store       = (*Store)(nil)
+	_ store.State       = (*Store)(nil)
+	_ store.Collections = (*Store)(nil)
 )
 
 // Store is a store.Store and a store.State in Cosmos DB. It is safe for concurrent use.
@@ -80,9 +85,9 @@ type Store struct {
 
 // connection is a client of the account.
 type connection struct {
-	client                  *azcosmos.Client
-	alerts, setAside, state *azcosmos.ContainerClient
-	proven                  atomic.Bool // the account has answered
+	client     *azcosmos.Client
+	containers map[string]*azcosmos.ContainerClient
+	proven     atomic.Bool // the account has answered
 }
 
 // New returns the store that the options describe. It reaches no network: what is out of reach, or refused, is told by
@@ -133,11 +138,9 @@ func (s *Store) connect() (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &connection{client: client}
-	for name, into := range map[string]**azcosmos.ContainerClient{
-		containerAlerts: &c.alerts, containerSetAside: &c.setAside, containerState: &c.state,
-	} {
-		if *into, err = client.NewContainer(s.o.Database, name); err != nil {
+	c := &connection{client: client, containers: map[string]*azcosmos.ContainerClient{}}
+	for name := range Containers() {
+		if c.containers[name], err = client.NewContainer(s.o.Database, name); err != nil {
 			client.Close()
 			return nil, err
 		}

@@ -84,3 +84,11 @@ func TestState(t *testing.T) {
 		return open(t, serve(t, fixed))
 	})
 }
+
+func TestCollections(t *testing.T) {
+	t.Parallel()
+	storetest.RunCollections(t, func(t *testing.T, now func() time.Time) storetest.Documents {
+		t.Helper()
+		return open(t, serve(t, now), func(o *Options) { o.Now = now })
+	})
+}

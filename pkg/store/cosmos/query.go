@@ -18,16 +18,8 @@ import (
 	"github.com/assay-sec/assay/pkg/store"
 )
 
-// container returns the client of a container by its name.
-func (c *connection) container(name string) *azcosmos.ContainerClient {
-	switch name {
-	case containerSetAside:
-		return c.setAside
-	case containerState:
-		return c.state
-	}
-	return c.alerts
-}
+// container returns the client of one of Containers by its name.
+func (c *connection) container(name string) *azcosmos.ContainerClient { return c.containers[name] }
 
 // query calls row with each row of the answer. An empty partition key means: of all partitions.
 func (s *Store) query(ctx context.Context, container, pk, text string, params []azcosmos.QueryParameter, row func([]byte) error) error {

@@ -217,7 +217,7 @@ func (r *recording) commit(ctx context.Context, before *alertDocument, a *alert.
 		return &refusal{status: http.StatusRequestEntityTooLarge}
 	}
 	return s.write(ctx, func(ctx context.Context, c *connection) error {
-		batch := c.alerts.NewTransactionalBatch(azcosmos.NewPartitionKeyString(r.pk))
+		batch := c.container(containerAlerts).NewTransactionalBatch(azcosmos.NewPartitionKeyString(r.pk))
 		if before == nil {
 			batch.CreateItem(doc, nil)
 		} else {
@@ -227,7 +227,7 @@ func (r *recording) commit(ctx context.Context, before *alertDocument, a *alert.
 		for _, d := range docs {
 			batch.CreateItem(d, nil)
 		}
-		return execute(ctx, c.alerts, batch)
+		return execute(ctx, c.container(containerAlerts), batch)
 	})
 }
 
@@ -352,7 +352,7 @@ func (s *Store) change(ctx context.Context, pk string, id alert.ID, do func(*ale
 		}
 		err = s.write(ctx, func(ctx context.Context, c *connection) error {
 			etag := azcore.ETag(current.ETag)
-			_, err := c.alerts.ReplaceItem(ctx, azcosmos.NewPartitionKeyString(pk), string(id), doc, &azcosmos.ItemOptions{IfMatchEtag: &etag})
+			_, err := c.container(containerAlerts).ReplaceItem(ctx, azcosmos.NewPartitionKeyString(pk), string(id), doc, &azcosmos.ItemOptions{IfMatchEtag: &etag})
 			return err
 		})
 		if err == nil {

@@ -115,11 +115,11 @@ func (s *Store) keep(ctx context.Context, pk string, items []alert.SetAside) err
 		return &refusal{status: http.StatusRequestEntityTooLarge}
 	}
 	return s.write(ctx, func(ctx context.Context, c *connection) error {
-		batch := c.setAside.NewTransactionalBatch(azcosmos.NewPartitionKeyString(pk))
+		batch := c.container(containerSetAside).NewTransactionalBatch(azcosmos.NewPartitionKeyString(pk))
 		for _, d := range docs {
 			batch.CreateItem(d, nil)
 		}
-		return execute(ctx, c.setAside, batch)
+		return execute(ctx, c.container(containerSetAside), batch)
 	})
 }
 

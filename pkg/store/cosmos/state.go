@@ -1,13 +1,16 @@
 package cosmos
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/data/azcosmos"
@@ -17,40 +20,95 @@ import (
 
 // stateDocument is a document of store.State. Its body is text, so that it comes back byte by byte.
 type stateDocument struct {
-	ID   string `json:"id"`
-	Body string `json:"body"`
-	Call string `json:"call"` // that wrote it
+	ID           string    `json:"id"`
+	Subscription string    `json:"subscription,omitempty"` // the partition of a delivery
+	Replay       string    `json:"replay,omitempty"`       // the partition of what belongs to a replay
+	Body         string    `json:"body"`
+	Expires      time.Time `json:"expires,omitzero"`
+	TTL          int32     `json:"ttl,omitempty"` // seconds until then, counted from this write
+	Call         string    `json:"call"`          // that wrote it
 	system
 }
 
-// checkDocument refuses what the service cannot hold on top of what no implementation takes: "." and ".." have a meaning
-// in the path of a request.
-func checkDocument(d store.Document) error {
-	if strings.Trim(d.ID, ".") == "" {
-		return fmt.Errorf("%w: its id is %q", store.ErrDocument, d.ID)
+func (d *stateDocument) document() store.Document {
+	return store.Document{
+		Partition: d.Subscription + d.Replay, ID: d.ID, Body: []byte(d.Body), Expires: d.Expires, Version: d.ETag,
 	}
+}
+
+// documents are those of one partition of a container. In the container state each is a partition of its own.
+type documents struct {
+	*Store
+	container string
+	partition string
+}
+
+// whole returns the documents that belong to no collection.
+func (s *Store) whole() *documents { return &documents{s, containerState, ""} }
+
+// In implements store.Collections.
+func (s *Store) In(c store.Collection, partition string) store.State {
+	return &documents{s, string(c), partition}
+}
+
+// check refuses what the service cannot hold on top of what no implementation takes: "." and ".." have a meaning in the
+// path of a request.
+func (s *documents) check(d store.Document) error {
+	switch {
+	case strings.Trim(d.ID, ".") == "":
+		return fmt.Errorf("%w: its id is %q", store.ErrDocument, d.ID)
+	case s.container != containerState && s.partition == "":
+		return fmt.Errorf("%w: the partition of %s has no name", store.ErrDocument, d.ID)
+	}
+	d.Partition = s.partition
 	return store.CheckDocument(d)
 }
 
 // storable tells whether there can be a document of this id.
-func storable(id string) bool {
-	return checkDocument(store.Document{ID: id, Body: []byte("{}")}) == nil
+func (s *documents) storable(id string) bool {
+	return s.check(store.Document{ID: id, Body: []byte("{}")}) == nil
+}
+
+// key returns the partition key of a document.
+func (s *documents) key(id string) string {
+	if s.container == containerState {
+		return id
+	}
+	return s.partition
 }
 
 // Load implements store.State.
 func (s *Store) Load(ctx context.Context, id string) (store.Document, error) {
+	return s.whole().Load(ctx, id)
+}
+
+// Save implements store.State.
+func (s *Store) Save(ctx context.Context, d store.Document) (store.Document, error) {
+	return s.whole().Save(ctx, d)
+}
+
+// Delete implements store.State.
+func (s *Store) Delete(ctx context.Context, d store.Document) error { return s.whole().Delete(ctx, d) }
+
+// List implements store.State.
+func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Document, error] {
+	return s.across(ctx, containerState, prefix)
+}
+
+// Load implements store.State.
+func (s *documents) Load(ctx context.Context, id string) (store.Document, error) {
 	d, err := s.document(ctx, id)
 	if err != nil {
 		return store.Document{}, fmt.Errorf("load document %.255q: %w", id, err)
 	}
-	return store.Document{ID: d.ID, Body: []byte(d.Body), Version: d.ETag}, nil
+	return d.document(), nil
 }
 
-func (s *Store) document(ctx context.Context, id string) (*stateDocument, error) {
-	if !storable(id) {
+func (s *documents) document(ctx context.Context, id string) (*stateDocument, error) {
+	if !s.storable(id) {
 		return nil, store.ErrNotFound
 	}
-	body, err := s.item(ctx, containerState, id, id)
+	body, err := s.item(ctx, s.container, s.key(id), id)
 	switch {
 	case err != nil:
 		return nil, err
@@ -62,33 +120,43 @@ func (s *Store) document(ctx context.Context, id string) (*stateDocument, error)
 }
 
 // Save implements store.State.
-func (s *Store) Save(ctx context.Context, d store.Document) (store.Document, error) {
-	if err := checkDocument(d); err != nil {
+func (s *documents) Save(ctx context.Context, d store.Document) (store.Document, error) {
+	if err := s.check(d); err != nil {
 		return store.Document{}, err
 	}
 	version, err := s.save(ctx, d)
 	if err != nil {
 		return store.Document{}, fmt.Errorf("save document %s: %w", d.ID, err)
 	}
-	d.Version = version
+	d.Partition, d.Version = s.partition, version
 	return d, nil
 }
 
-func (s *Store) save(ctx context.Context, d store.Document) (string, error) {
-	call := newCall()
-	doc, err := json.Marshal(&stateDocument{ID: d.ID, Body: string(d.Body), Call: call})
+func (s *documents) save(ctx context.Context, d store.Document) (string, error) {
+	doc := stateDocument{ID: d.ID, Body: string(d.Body), Expires: d.Expires, Call: newCall()}
+	switch s.container {
+	case string(store.Deliveries):
+		doc.Subscription = s.partition
+	case string(store.Replays):
+		doc.Replay = s.partition
+	}
+	if !d.Expires.IsZero() {
+		left := (d.Expires.Sub(s.o.Now()) + time.Second - 1) / time.Second
+		doc.TTL = int32(min(max(left, 1), math.MaxInt32))
+	}
+	body, err := json.Marshal(&doc)
 	if err != nil {
 		return "", err
 	}
 	version, etag := "", azcore.ETag(d.Version)
 	uncertain, err := s.swap(ctx, func(ctx context.Context, c *connection) error {
-		key := azcosmos.NewPartitionKeyString(d.ID)
+		key := azcosmos.NewPartitionKeyString(s.key(d.ID))
 		var answer azcosmos.ItemResponse
 		var err error
 		if d.Version == "" {
-			answer, err = c.state.CreateItem(ctx, key, doc, nil)
+			answer, err = c.container(s.container).CreateItem(ctx, key, body, nil)
 		} else {
-			answer, err = c.state.ReplaceItem(ctx, key, d.ID, doc, &azcosmos.ItemOptions{IfMatchEtag: &etag})
+			answer, err = c.container(s.container).ReplaceItem(ctx, key, d.ID, body, &azcosmos.ItemOptions{IfMatchEtag: &etag})
 		}
 		version = string(answer.ETag)
 		return err
@@ -102,7 +170,7 @@ func (s *Store) save(ctx context.Context, d store.Document) (string, error) {
 		return "", err
 	case again != nil:
 		return "", again
-	case stored.Call == call:
+	case stored.Call == doc.Call:
 		return stored.ETag, nil
 	}
 	return "", err
@@ -132,13 +200,13 @@ func (s *Store) swap(ctx context.Context, do func(context.Context, *connection) 
 }
 
 // Delete implements store.State.
-func (s *Store) Delete(ctx context.Context, d store.Document) error {
-	if !storable(d.ID) {
+func (s *documents) Delete(ctx context.Context, d store.Document) error {
+	if !s.storable(d.ID) {
 		return nil // it was never there
 	}
 	etag := azcore.ETag(d.Version)
 	_, err := s.swap(ctx, func(ctx context.Context, c *connection) error {
-		_, err := c.state.DeleteItem(ctx, azcosmos.NewPartitionKeyString(d.ID), d.ID, &azcosmos.ItemOptions{IfMatchEtag: &etag})
+		_, err := c.container(s.container).DeleteItem(ctx, azcosmos.NewPartitionKeyString(s.key(d.ID)), d.ID, &azcosmos.ItemOptions{IfMatchEtag: &etag})
 		return err
 	})
 	if errors.Is(err, store.ErrConflict) {
@@ -155,22 +223,60 @@ func (s *Store) Delete(ctx context.Context, d store.Document) error {
 	return nil
 }
 
-// List implements store.State. It reads all of the documents before the first.
-func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Document, error] {
+// List implements store.State.
+func (s *documents) List(ctx context.Context, prefix string) iter.Seq2[store.Document, error] {
+	return func(yield func(store.Document, error) bool) {
+		fail := func(err error) { yield(store.Document{}, fmt.Errorf("list documents %s: %w", prefix, err)) }
+		if s.partition == "" { // which would be a query of all
+			return
+		}
+		for rows, err := range s.pages(ctx, s.container, s.partition, selectDocuments+" ORDER BY c.id", prefixed(prefix)) {
+			if err != nil {
+				fail(err)
+				return
+			}
+			for _, row := range rows {
+				var d stateDocument
+				if err := json.Unmarshal(row, &d); err != nil {
+					fail(err)
+					return
+				}
+				if !yield(d.document(), nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+const selectDocuments = "SELECT * FROM c WHERE STARTSWITH(c.id, @prefix)"
+
+func prefixed(prefix string) []azcosmos.QueryParameter {
+	return []azcosmos.QueryParameter{{Name: "@prefix", Value: prefix}}
+}
+
+// Across implements store.Collections.
+func (s *Store) Across(ctx context.Context, c store.Collection, prefix string) iter.Seq2[store.Document, error] {
+	return s.across(ctx, string(c), prefix)
+}
+
+// across reads all of the documents before the first.
+func (s *Store) across(ctx context.Context, container, prefix string) iter.Seq2[store.Document, error] {
 	return func(yield func(store.Document, error) bool) {
 		var found []store.Document
-		params := []azcosmos.QueryParameter{{Name: "@prefix", Value: prefix}}
-		err := s.query(ctx, containerState, "", "SELECT * FROM c WHERE STARTSWITH(c.id, @prefix)", params, func(row []byte) error {
+		err := s.query(ctx, container, "", selectDocuments, prefixed(prefix), func(row []byte) error {
 			var d stateDocument
 			err := json.Unmarshal(row, &d)
-			found = append(found, store.Document{ID: d.ID, Body: []byte(d.Body), Version: d.ETag})
+			found = append(found, d.document())
 			return err
 		})
 		if err != nil {
 			yield(store.Document{}, fmt.Errorf("list documents %s: %w", prefix, err))
 			return
 		}
-		slices.SortFunc(found, func(a, b store.Document) int { return strings.Compare(a.ID, b.ID) })
+		slices.SortFunc(found, func(a, b store.Document) int {
+			return cmp.Or(strings.Compare(a.Partition, b.Partition), strings.Compare(a.ID, b.ID))
+		})
 		for _, d := range found {
 			if !yield(d, nil) {
 				return

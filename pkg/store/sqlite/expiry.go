@@ -7,7 +7,7 @@ import (
 	"github.com/assay-sec/assay/pkg/store"
 )
 
-// Expiry of alerts with their findings, and of what was set aside. Which instant that is was settled when they were last
+// Expiry of alerts with their findings, of what was set aside, and of documents. Which instant that is was settled when they were last
 // written; see store.Lifetime.
 const (
 	expireEvery = 24 * time.Hour
@@ -37,6 +37,7 @@ func (s *Store) expire(ctx context.Context) error {
 				`DELETE FROM findings WHERE alert IN (SELECT n FROM alerts WHERE expires <= ? ORDER BY expires, n LIMIT ?)`,
 				`DELETE FROM alerts WHERE n IN (SELECT n FROM alerts WHERE expires <= ? ORDER BY expires, n LIMIT ?)`,
 				`DELETE FROM set_aside WHERE id IN (SELECT id FROM set_aside WHERE expires <= ? LIMIT ?)`,
+				`DELETE FROM documents WHERE rowid IN (SELECT rowid FROM documents WHERE expires <= ? LIMIT ?)`,
 			} {
 				res, err := tx.tx.ExecContext(tx.ctx, text, now.Unix(), expireBatch)
 				if err != nil {

@@ -85,7 +85,7 @@ func TestOpenRefusesWhatIsNoStore(t *testing.T) {
 		says    string
 	}{
 		"other.db":   {nil, ErrForeign, "no Assay store"},
-		"newer.db":   {nil, ErrNewer, "its schema is 99, this version reads up to 2"},
+		"newer.db":   {nil, ErrNewer, fmt.Sprintf("its schema is 99, this version reads up to %d", len(migrations))},
 		"one byte":   {[]byte("x"), ErrForeign, "no Assay store"},
 		"notes.txt":  {[]byte("remember the milk\n"), ErrForeign, "no Assay store"},
 		"log.json":   {bytes.Repeat([]byte(`{"id": 1}`+"\n"), 500), ErrForeign, "no Assay store"},

@@ -6,56 +6,129 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/assay-sec/assay/pkg/store"
 )
 
-var _ store.State = (*Store)(nil)
+var (
+	_ store.State       = (*Store)(nil)
+	_ store.Collections = (*Store)(nil)
+)
 
 // Load implements store.State.
 func (s *Store) Load(ctx context.Context, id string) (store.Document, error) {
-	d := store.Document{ID: id}
-	err := s.read.QueryRowContext(ctx, "SELECT version, body FROM documents WHERE id = ?", id).Scan(&d.Version, &d.Body)
-	if errors.Is(err, sql.ErrNoRows) {
-		return store.Document{}, fmt.Errorf("load document %s: %w", id, store.ErrNotFound)
-	}
-	if err != nil {
-		return store.Document{}, fmt.Errorf("load document %s: %w", id, s.explain(ctx, err))
-	}
-	return d, nil
+	return s.whole().Load(ctx, id)
 }
 
 // Save implements store.State.
 func (s *Store) Save(ctx context.Context, d store.Document) (store.Document, error) {
-	if err := store.CheckDocument(d); err != nil {
+	return s.whole().Save(ctx, d)
+}
+
+// Delete implements store.State.
+func (s *Store) Delete(ctx context.Context, d store.Document) error { return s.whole().Delete(ctx, d) }
+
+// List implements store.State.
+func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Document, error] {
+	return s.whole().List(ctx, prefix)
+}
+
+// whole returns the documents that belong to no collection.
+func (s *Store) whole() *partition { return &partition{s: s} }
+
+// In implements store.Collections.
+func (s *Store) In(c store.Collection, name string) store.State { return &partition{s, c, name} }
+
+// Across implements store.Collections.
+func (s *Store) Across(ctx context.Context, c store.Collection, prefix string) iter.Seq2[store.Document, error] {
+	return s.list(ctx, prefix, func(after store.Document) (string, []any) {
+		return ofCollection, []any{c, after.Partition}
+	})
+}
+
+// partition is the documents of one partition of a collection.
+type partition struct {
+	s          *Store
+	collection store.Collection
+	name       string
+}
+
+// seconds returns what the column expires holds.
+func seconds(t time.Time) sql.NullInt64 {
+	return sql.NullInt64{Int64: t.Unix(), Valid: !t.IsZero()}
+}
+
+// Load implements store.State.
+func (p *partition) Load(ctx context.Context, id string) (store.Document, error) {
+	d := store.Document{Partition: p.name, ID: id}
+	var expires sql.NullInt64
+	err := p.s.read.QueryRowContext(ctx, `SELECT version, body, expires FROM documents
+		WHERE collection = ? AND partition = ? AND id = ? AND (expires IS NULL OR expires > ?)`,
+		p.collection, p.name, id, p.s.o.Now().Unix()).Scan(&d.Version, &d.Body, &expires)
+	if errors.Is(err, sql.ErrNoRows) {
+		return store.Document{}, fmt.Errorf("load document %s: %w", id, store.ErrNotFound)
+	}
+	if err != nil {
+		return store.Document{}, fmt.Errorf("load document %s: %w", id, p.s.explain(ctx, err))
+	}
+	d.Expires = moment(expires)
+	return d, nil
+}
+
+func moment(expires sql.NullInt64) time.Time {
+	if !expires.Valid {
+		return time.Time{}
+	}
+	return time.Unix(expires.Int64, 0).UTC()
+}
+
+// Save implements store.State.
+func (p *partition) Save(ctx context.Context, d store.Document) (store.Document, error) {
+	d.Partition = p.name
+	err := store.CheckDocument(d)
+	if err == nil && p.collection != "" && p.name == "" {
+		err = fmt.Errorf("%w: the partition of %s has no name", store.ErrDocument, d.ID)
+	}
+	if err != nil {
 		return store.Document{}, err
 	}
-	query, args := `UPDATE documents SET version = hex(randomblob(16)), body = ?2 WHERE id = ?1 AND version = ?3
-		RETURNING version`, []any{d.ID, string(d.Body), d.Version}
-	if d.Version == "" {
-		query, args = `INSERT INTO documents (id, version, body) VALUES (?1, hex(randomblob(16)), ?2)
-			ON CONFLICT DO NOTHING RETURNING version`, args[:2]
+	now := p.s.o.Now().Unix()
+	if !d.Expires.IsZero() {
+		if err := p.s.expire(ctx); err != nil {
+			return store.Document{}, fmt.Errorf("delete what has expired: %w", err)
+		}
 	}
-	err := s.write.QueryRowContext(ctx, query, args...).Scan(&d.Version)
+	query, args := `UPDATE documents SET version = hex(randomblob(16)), body = ?4, expires = ?5
+		WHERE collection = ?1 AND partition = ?2 AND id = ?3 AND (expires IS NULL OR expires > ?6) AND version = ?7
+		RETURNING version`, []any{p.collection, p.name, d.ID, string(d.Body), seconds(d.Expires), now, d.Version}
+	if d.Version == "" { // an expired one in its place is none
+		query, args = `INSERT INTO documents (collection, partition, id, version, body, expires)
+			VALUES (?1, ?2, ?3, hex(randomblob(16)), ?4, ?5)
+			ON CONFLICT DO UPDATE SET version = excluded.version, body = excluded.body, expires = excluded.expires
+			WHERE documents.expires <= ?6 RETURNING version`, args[:6]
+	}
+	err = p.s.write.QueryRowContext(ctx, query, args...).Scan(&d.Version)
 	if errors.Is(err, sql.ErrNoRows) {
 		return store.Document{}, fmt.Errorf("save document %s: %w", d.ID, store.ErrConflict)
 	}
 	if err != nil {
-		return store.Document{}, fmt.Errorf("save document %s: %w", d.ID, s.explain(ctx, err))
+		return store.Document{}, fmt.Errorf("save document %s: %w", d.ID, p.s.explain(ctx, err))
 	}
 	return d, nil
 }
 
 // Delete implements store.State.
-func (s *Store) Delete(ctx context.Context, d store.Document) error {
-	res, err := s.write.ExecContext(ctx, "DELETE FROM documents WHERE id = ? AND version = ?", d.ID, d.Version)
+func (p *partition) Delete(ctx context.Context, d store.Document) error {
+	res, err := p.s.write.ExecContext(ctx, `DELETE FROM documents
+		WHERE collection = ? AND partition = ? AND id = ? AND version = ?`, p.collection, p.name, d.ID, d.Version)
 	if err != nil {
-		return fmt.Errorf("delete document %s: %w", d.ID, s.explain(ctx, err))
+		return fmt.Errorf("delete document %s: %w", d.ID, p.s.explain(ctx, err))
 	}
 	if n, err := res.RowsAffected(); err != nil || n > 0 {
 		return err
 	}
-	if _, err := s.Load(ctx, d.ID); errors.Is(err, store.ErrNotFound) {
+	if _, err := p.Load(ctx, d.ID); errors.Is(err, store.ErrNotFound) {
 		return nil
 	} else if err != nil {
 		return err
@@ -63,15 +136,32 @@ func (s *Store) Delete(ctx context.Context, d store.Document) error {
 	return fmt.Errorf("delete document %s: %w", d.ID, store.ErrConflict)
 }
 
+// List implements store.State.
+func (p *partition) List(ctx context.Context, prefix string) iter.Seq2[store.Document, error] {
+	return p.s.list(ctx, prefix, func(store.Document) (string, []any) {
+		return ofPartition, []any{p.collection, p.name}
+	})
+}
+
 // listed is how many documents are read at once, so that the caller may use the store between two of them.
 const listed = 100
 
-// List implements store.State.
-func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Document, error] {
+// The pages of documents after one. Ids hold no character from "~" on, so a prefix is a range that the index finds.
+const (
+	selected = `SELECT partition, id, version, body, expires FROM documents
+		WHERE id >= ?1 AND id < ?1 || '~' AND (expires IS NULL OR expires > ?4) AND collection = ?5 AND `
+	sorted       = ` ORDER BY partition, id LIMIT ?3`
+	ofPartition  = selected + `partition = ?6 AND id > ?2` + sorted
+	ofCollection = selected + `(partition, id) > (?6, ?2)` + sorted
+)
+
+// list yields documents page by page. next returns the query of the page after a document, with its last arguments.
+func (s *Store) list(ctx context.Context, prefix string, next func(after store.Document) (string, []any)) iter.Seq2[store.Document, error] {
 	return func(yield func(store.Document, error) bool) {
-		after := ""
+		var after store.Document
 		for {
-			page, err := s.documents(ctx, prefix, after)
+			query, args := next(after)
+			page, err := s.documents(ctx, query, append([]any{prefix, after.ID, listed, s.o.Now().Unix()}, args...))
 			if err != nil {
 				yield(store.Document{}, fmt.Errorf("list documents %s: %w", prefix, s.explain(ctx, err)))
 				return
@@ -80,7 +170,7 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Documen
 				if !yield(d, nil) {
 					return
 				}
-				after = d.ID
+				after = d
 			}
 			if len(page) < listed {
 				return
@@ -89,10 +179,8 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[store.Documen
 	}
 }
 
-func (s *Store) documents(ctx context.Context, prefix, after string) ([]store.Document, error) {
-	// Ids hold no character from "~" on, so this is the range of the prefix, which the index finds.
-	rows, err := s.read.QueryContext(ctx, `SELECT id, version, body FROM documents
-		WHERE id >= ?1 AND id < ?1 || '~' AND id > ?2 ORDER BY id LIMIT ?3`, prefix, after, listed)
+func (s *Store) documents(ctx context.Context, query string, args []any) ([]store.Document, error) {
+	rows, err := s.read.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -100,9 +188,11 @@ func (s *Store) documents(ctx context.Context, prefix, after string) ([]store.Do
 	var page []store.Document
 	for rows.Next() {
 		var d store.Document
-		if err := rows.Scan(&d.ID, &d.Version, &d.Body); err != nil {
+		var expires sql.NullInt64
+		if err := rows.Scan(&d.Partition, &d.ID, &d.Version, &d.Body, &expires); err != nil {
 			return nil, err
 		}
+		d.Expires = moment(expires)
 		page = append(page, d)
 	}
 	return page, rows.Err()
