@@ -178,7 +178,11 @@ func (s *Service) summarise(ctx context.Context, b ingest.Batch, r *pipeline.Rep
 		"alerts", len(r.Alerts), "seconds", r.Seconds,
 	}
 	if n := len(b.Messages); n > 0 {
-		attrs = append(attrs, "firstSequence", b.Messages[0].Sequence, "lastSequence", b.Messages[n-1].Sequence)
+		last := b.Messages[n-1]
+		attrs = append(attrs, "firstSequence", b.Messages[0].Sequence, "lastSequence", last.Sequence)
+		if !last.Enqueued.IsZero() {
+			attrs = append(attrs, "lagSeconds", max(s.now().Sub(last.Enqueued), 0).Seconds())
+		}
 	}
 	if err != nil {
 		s.log.ErrorContext(ctx, "batch failed and is to be handed over again", append(attrs, "error", err)...)
