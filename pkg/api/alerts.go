@@ -53,6 +53,18 @@ type Page struct {
 type One struct {
 	Alert    alert.Alert     `json:"alert"`
 	Findings []alert.Finding `json:"findings"` // the first by event time
+	Related  []Related       `json:"related"`  // other alerts of the day about the same token, session or mailbox
+}
+
+// Related is an alert that is related to another one.
+type Related struct {
+	ID       alert.ID      `json:"id"`
+	Rule     alert.RuleRef `json:"rule"`
+	Severity rule.Severity `json:"severity"`
+	Stage    rule.Stage    `json:"stage"`
+	Status   alert.Status  `json:"status"`
+	Last     time.Time     `json:"lastSeen"`
+	Shares   []string      `json:"shares"` // of token, session, mailbox
 }
 
 // List answers the alerts that the parameters tenant, rule, status (each repeatable), minSeverity, stage, from, to
@@ -187,7 +199,7 @@ func (a *Alerts) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out := One{Alert: found, Findings: []alert.Finding{}}
+	out := One{Alert: found, Findings: []alert.Finding{}, Related: []Related{}}
 	for f, err := range a.Store.Findings(r.Context(), found.Tenant, found.ID) {
 		if err != nil {
 			return fmt.Errorf("list the findings of %s: %w", found.ID, err)
@@ -196,6 +208,16 @@ func (a *Alerts) get(w http.ResponseWriter, r *http.Request) error {
 			break
 		}
 		out.Findings = append(out.Findings, f)
+	}
+	related, err := store.Related(r.Context(), a.Store, &found, out.Findings)
+	if err != nil {
+		return err
+	}
+	for _, x := range related {
+		out.Related = append(out.Related, Related{
+			ID: x.Alert.ID, Rule: x.Alert.Rule, Severity: x.Alert.Severity, Stage: x.Alert.Stage, Status: x.Alert.Status,
+			Last: x.Alert.Last, Shares: x.Shares,
+		})
 	}
 	answer(w, http.StatusOK, out)
 	return nil

@@ -89,6 +89,7 @@ func newAlertsList(sys *System) *cobra.Command {
 		for i := range alerts {
 			docs[i] = newAlertDocument(&alerts[i], known)
 		}
+		relate(docs)
 		p.table(docs, shortIDs(docs))
 		return p.flush()
 	}
@@ -111,6 +112,10 @@ func newAlertsShow(sys *System) *cobra.Command {
 			return err
 		}
 		hit, findings, err := lookUp(cmd.Context(), s, args[0])
+		var related []alert.Relation
+		if err == nil {
+			related, err = store.Related(cmd.Context(), s, &hit.alert, findings)
+		}
 		if err := errors.Join(err, s.Close()); err != nil {
 			return err
 		}
@@ -119,12 +124,14 @@ func newAlertsShow(sys *System) *cobra.Command {
 			return err
 		}
 		doc := newAlertDocument(&hit.alert, names{apps: rules.Reference})
+		doc.Related = newRelatedDocuments(related)
 		if form.value == formJSON {
 			return writeJSON(sys.Out, "  ", showDocument{Alert: doc, History: hit.alert.History, Findings: findings})
 		}
 		p := newPage(sys.Out, sys.OutTerminal)
 		p.alertHead(doc)
 		p.places(hit.alert.Places, hit.alert.Count)
+		p.related(doc.Related)
 		p.history(hit.alert.History)
 		for _, r := range rules.Rules {
 			if r.ID == hit.alert.Rule.ID {

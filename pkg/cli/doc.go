@@ -35,6 +35,7 @@
 //	subject                user, userId, app, appId, address, mailbox, tokenId, sessionId, keyId: as the log claims
 //	app                    the application's name, else its id
 //	address                the same as in subject
+//	related                others of the day about the same token, session or mailbox: id, ruleId, severity, stage, shares
 //	facts                  the comparisons that made the rule match: field, value, op, operand, truth
 //	places                 of the first records: "file:line", "#n" behind it within an array
 //	provenance             run, assay (its version) and reference (version of reference data, "+" hash of the configuration)

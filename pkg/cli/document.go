@@ -32,6 +32,7 @@ func newRunDocument(r *pipeline.Report, rules []*rule.Rule, known names, severit
 	for _, t := range r.Sorted(severity, stage) {
 		d.Alerts = append(d.Alerts, newAlertDocument(&t.Alert, known).inRun(t))
 	}
+	relate(d.Alerts)
 	return d
 }
 
@@ -65,6 +66,9 @@ type alertDocument struct {
 	Subject    alert.Subject `json:"subject"`
 	App        string        `json:"app,omitempty"`     // subject.app, else a name that we know for subject.appId, else the id
 	Address    string        `json:"address,omitempty"` // subject.address
+
+	// Related are others of the day about the same token, session or mailbox: of the run for detect, of the store for show.
+	Related []relatedDocument `json:"related,omitempty"`
 
 	Facts      []rule.Fact      `json:"facts"`
 	Places     []string         `json:"places"`

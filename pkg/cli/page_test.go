@@ -76,9 +76,9 @@ func aReport() (*pipeline.Report, []*rule.Rule) {
 	}
 	for _, t := range []*pipeline.Touched{
 		touched("mailbox-consumer-tenant-token", "m1", rule.Critical, rule.Enabled, 1204, 1204, true,
-			alert.Subject{User: "ambassador@contoso.com", App: "Outlook Mobile", AppID: "27922004-5251-4030-b22d-91ecd9a37ea4", Address: "51.89.156.153", Mailbox: "Ambassador@contoso.com"}),
+			alert.Subject{User: "ambassador@contoso.com", App: "Outlook Mobile", AppID: "27922004-5251-4030-b22d-91ecd9a37ea4", Address: "51.89.156.153", Session: "S-1", Mailbox: "Ambassador@contoso.com"}),
 		touched("token-consumer-subject-in-enterprise", "m2", rule.High, rule.Enabled, 9, 3, false,
-			alert.Subject{User: "山田太郎\u202e@contoso.com", AppID: "27922004-5251-4030-b22d-91ecd9a37ea4", Address: "2001:db8:1234:5678:9abc:def0:1234:5678"}),
+			alert.Subject{User: "山田太郎\u202e@contoso.com", AppID: "27922004-5251-4030-b22d-91ecd9a37ea4", Session: "s-1", Address: "2001:db8:1234:5678:9abc:def0:1234:5678"}),
 		touched("mailbox-client-app-protocol-mismatch", "m3", rule.Medium, rule.Enabled, 5, 5, true,
 			alert.Subject{User: "alice@contoso.com", App: "evil\r\n\x1b[2Japp", Mailbox: "the-minister-of-foreign-affairs@contoso.com", Address: "192.0.2.7"}),
 		touched("token-alg-unexpected", "api://billing", rule.Low, rule.Enabled, 1, 1, true, alert.Subject{}),

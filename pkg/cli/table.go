@@ -61,7 +61,7 @@ func (p *page) table(alerts []alertDocument, short map[alert.ID]string) {
 			p.fit(plain, c.text(a), widths[i]).space(gap)
 		}
 		p.end()
-		p.space(indent).put(plain, short[a.ID]).space(gap).wrap(faint, p.used, a.Why)
+		p.space(indent).put(plain, short[a.ID]).space(gap).wrap(faint, p.used, whyText(a))
 	}
 }
 
@@ -154,6 +154,14 @@ func whoText(a alertDocument) string {
 		return s.Mailbox
 	}
 	return user + " → " + s.Mailbox
+}
+
+// whyText is why the alert was raised, and how many others are about the same.
+func whyText(a alertDocument) string {
+	if n := len(a.Related); n > 0 {
+		return fmt.Sprintf("%s · %d related", a.Why, n)
+	}
+	return a.Why
 }
 
 func appText(a alertDocument) string  { return cmp.Or(a.App, "-") }

@@ -44,7 +44,8 @@ type Query struct {
 	Statuses    []alert.Status
 	MinSeverity rule.Severity
 	MinStage    rule.Stage
-	From, To    time.Time // alerts with a finding in [From, To)
+	From, To    time.Time       // alerts with a finding in [From, To)
+	About       []alert.Subject // alerts whose subject has the token id, session or mailbox of one of them, whatever its case
 	Limit       int
 }
 

@@ -243,6 +243,9 @@ func (s *Store) selected(ctx context.Context, q store.Query) ([]selected, error)
 	if q.MinStage > 0 {
 		add("c.stageRank >= @stage", azcosmos.QueryParameter{Name: "@stage", Value: int(q.MinStage)})
 	}
+	if condition, p := about(q.About); condition != "" {
+		add(condition, p...)
+	}
 	if !q.From.IsZero() {
 		add("c.last >= @from", azcosmos.QueryParameter{Name: "@from", Value: sortable(q.From)})
 	}
@@ -266,6 +269,35 @@ func (s *Store) selected(ctx context.Context, q store.Query) ([]selected, error)
 		return cmp.Or(-cmp.Compare(a.Severity, b.Severity), -strings.Compare(a.Last, b.Last), strings.Compare(string(a.ID), string(b.ID)))
 	})
 	return out, nil
+}
+
+// about returns the condition that an alert has the token, session or mailbox of one of the subjects.
+func about(subjects []alert.Subject) (string, []azcosmos.QueryParameter) {
+	var parts []string
+	var params []azcosmos.QueryParameter
+	for _, f := range []struct {
+		name string
+		of   func(*alert.Subject) string
+	}{
+		{"tokenId", func(s *alert.Subject) string { return s.TokenID }},
+		{"sessionId", func(s *alert.Subject) string { return s.Session }},
+		{"mailbox", func(s *alert.Subject) string { return s.Mailbox }},
+	} {
+		var values []string
+		for i := range subjects {
+			if v := f.of(&subjects[i]); v != "" {
+				values = append(values, strings.ToLower(v))
+			}
+		}
+		if len(values) > 0 {
+			list, p := oneOf("LOWER(c.subject."+f.name+")", "@"+f.name, values)
+			parts, params = append(parts, list), append(params, p...)
+		}
+	}
+	if len(parts) == 0 {
+		return "", nil
+	}
+	return "(" + strings.Join(parts, " OR ") + ")", params
 }
 
 // partitions returns the partitions that can hold what is asked for, or one empty key, which means all.

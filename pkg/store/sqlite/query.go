@@ -85,6 +85,9 @@ func (s *Store) selected(ctx context.Context, q store.Query) ([]int64, error) {
 	if q.MinStage > 0 {
 		add("stage >= ?", int64(q.MinStage))
 	}
+	if condition, values := about(q.About); condition != "" {
+		add(condition, values...)
+	}
 	from, to := sortable(q.From), sortable(q.To)
 	if !q.From.IsZero() {
 		add("last >= ?", from)
@@ -131,6 +134,37 @@ func oneOf[T ~string](add func(string, ...any), column string, values []T) {
 		args[i] = string(v)
 	}
 	add(column+" IN (?"+strings.Repeat(", ?", len(values)-1)+")", args...)
+}
+
+// about returns the condition that an alert has the token, session or mailbox of one of the subjects. It reads the documents,
+// so that what is asked for once in a while needs no column.
+// SQLite folds the case of ASCII letters alone, and so does the list that it is compared with.
+func about(subjects []alert.Subject) (string, []any) {
+	var parts []string
+	var args []any
+	for _, f := range []struct {
+		path string
+		of   func(*alert.Subject) string
+	}{
+		{"$.subject.tokenId", func(s *alert.Subject) string { return s.TokenID }},
+		{"$.subject.sessionId", func(s *alert.Subject) string { return s.Session }},
+		{"$.subject.mailbox", func(s *alert.Subject) string { return s.Mailbox }},
+	} {
+		n := 0
+		for i := range subjects {
+			if v := f.of(&subjects[i]); v != "" {
+				args = append(args, v)
+				n++
+			}
+		}
+		if n > 0 {
+			parts = append(parts, "lower(json_extract(doc, '"+f.path+"')) IN (lower(?)"+strings.Repeat(", lower(?)", n-1)+")")
+		}
+	}
+	if len(parts) == 0 {
+		return "", nil
+	}
+	return "(" + strings.Join(parts, " OR ") + ")", args
 }
 
 // page is how many findings are read at once.

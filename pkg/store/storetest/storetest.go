@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +23,7 @@ import (
 	"time"
 
 	"github.com/assay-sec/assay/pkg/alert"
+	"github.com/assay-sec/assay/pkg/event"
 	"github.com/assay-sec/assay/pkg/rule"
 	"github.com/assay-sec/assay/pkg/store"
 )
@@ -55,6 +57,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"lists alerts in order", listsInOrder},
 		{"selects alerts", selects},
 		{"selects alerts by the time of their findings", selectsByTime},
+		{"finds related alerts", findsRelated},
 		{"serves callers in the middle of a list", servesInTheMiddle},
 		{"lists findings in order", listsFindings},
 		{"keeps suppressions", keepsSuppressions},
@@ -628,6 +631,53 @@ func selects(t *testing.T, s store.Store) {
 		if got.String() != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, got.String(), c.want)
 		}
+	}
+}
+
+func findsRelated(t *testing.T, s store.Store) {
+	about := func(token, session, mailbox string) variation {
+		return func(g *sighting) {
+			g.event.Kind = event.Audit
+			g.event.Token.ID, g.event.Token.SessionID, g.event.Audit.MailboxOwner = event.Of(token), event.Of(session), event.Of(mailbox)
+		}
+	}
+	base := finding(0, key("base"), about("tok-1", "ses-1", "Ana@example.com"))
+	record(t, s, []alert.Finding{base, finding(1, key("base"), about("tok-2", "", "bob@example.com"))})
+	for i, c := range []struct {
+		key  string
+		vary variation
+	}{
+		{"token", about("tok-1", "ses-9", "eve@example.com")},
+		{"token of another case", about("TOK-1", "", "")}, // ids of tokens that are no GUIDs are compared as they are
+		{"session", about("", "SES-1", "")},
+		{"mailbox", about("", "", "ana@EXAMPLE.com")},
+		{"all", about("tok-1", "ses-1", "ana@example.com")},
+		{"second finding", about("tok-2", "", "")},
+		{"stranger", about("tok-3", "ses-3", "eve@example.com")},
+		{"nothing", about("", "", "")},
+	} {
+		record(t, s, []alert.Finding{finding(10+i, key(c.key), c.vary)})
+	}
+	record(t, s, []alert.Finding{finding(30, key("other tenant"), tenant(tenantB), about("tok-1", "ses-1", "ana@example.com"))})
+	record(t, s, []alert.Finding{finding(31, key("other day"), at(noon.AddDate(0, 0, 1)), about("tok-1", "ses-1", "ana@example.com"))})
+	a := get(t, s, base.AlertID)
+	related, err := store.Related(t.Context(), s, &a, list(t, s.Findings(t.Context(), a.Tenant, a.ID)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, r := range related {
+		got[r.Alert.Key] = strings.Join(r.Shares, " ")
+	}
+	want := map[string]string{
+		"token": "token", "session": "session", "mailbox": "mailbox", "all": "token session mailbox", "second finding": "token",
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	lonely := get(t, s, finding(17, key("nothing")).AlertID)
+	if related, err := store.Related(t.Context(), s, &lonely, nil); err != nil || len(related) > 0 {
+		t.Errorf("an alert that is about nothing: %v, %v", related, err)
 	}
 }
 

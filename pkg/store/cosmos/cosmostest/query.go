@@ -14,7 +14,7 @@ import (
 //	SELECT (* | [TOP n] path, … | VALUE path | VALUE COUNT(1)) FROM c [WHERE condition]
 //	[ORDER BY path [ASC|DESC], …] [OFFSET n LIMIT m]
 //
-// with AND, OR, NOT, comparisons, IN, IS_DEFINED, STARTSWITH, ARRAY_CONTAINS and parameters. Anything else is a
+// with AND, OR, NOT, comparisons, IN, IS_DEFINED, STARTSWITH, ARRAY_CONTAINS, LOWER and parameters. Anything else is a
 // syntax error, answered with 400 as the service does.
 type query struct {
 	paths   [][]string // nil: *
@@ -361,9 +361,9 @@ func (p *parser) operand() (expr, error) {
 		return constant(up == "TRUE"), nil
 	case up == "NULL":
 		return constant(nil), nil
-	case up == "IS_DEFINED", up == "STARTSWITH", up == "ARRAY_CONTAINS":
+	case up == "IS_DEFINED", up == "STARTSWITH", up == "ARRAY_CONTAINS", up == "LOWER":
 		args, err := p.arguments()
-		if err != nil || len(args) != map[string]int{"IS_DEFINED": 1, "STARTSWITH": 2, "ARRAY_CONTAINS": 2}[up] {
+		if err != nil || len(args) != map[string]int{"IS_DEFINED": 1, "STARTSWITH": 2, "ARRAY_CONTAINS": 2, "LOWER": 1}[up] {
 			return nil, errSyntax
 		}
 		return call(up, args), nil
@@ -385,6 +385,11 @@ func call(name string, args []expr) expr {
 		case "IS_DEFINED":
 			_, none := a.(undefined)
 			return !none
+		case "LOWER":
+			if s, ok := a.(string); ok {
+				return strings.ToLower(s)
+			}
+			return undefined{}
 		case "STARTSWITH":
 			s, ok := a.(string)
 			prefix, also := args[1](d, ps).(string)
