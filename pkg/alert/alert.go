@@ -109,6 +109,12 @@ type Provenance struct {
 	Run       string `json:"run"`       // the run that created it: live, a replay's id, or a local run's id
 	Assay     string `json:"assay"`     // program version
 	Reference string `json:"reference"` // version of the reference data and configuration: a hash
+
+	// Quiet says that its run tells nobody: a replay that was not asked to.
+	Quiet bool `json:"quiet,omitempty"`
+	// HistoryExpired says that the event's day was over the retention when it was found: what had been known of it before,
+	// and what analysts had made of it, was gone.
+	HistoryExpired bool `json:"historyExpired,omitempty"`
 }
 
 // Finding says that one rule matched one event. It is immutable once stored.
@@ -222,6 +228,10 @@ type Alert struct {
 	Revision int64 `json:"revision"`
 
 	From Provenance `json:"provenance"` // of the gravest finding
+
+	// Loud tells what is known of the alert without its quiet findings, see Provenance.Quiet: 0, there are none of those; 1,
+	// there are only those; above, the grade of the others plus 2. See Hushed.
+	Loud int64 `json:"loud,omitempty"`
 }
 
 // Bounds of what is kept.

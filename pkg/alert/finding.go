@@ -48,6 +48,7 @@ func NewFinding(v *rule.Verdict, ev *event.Event, e Evidence, from Provenance) F
 		Place:    clipStart(e.Place, maxPlace),
 		From: Provenance{
 			Run: clip(from.Run, maxText), Assay: clip(from.Assay, maxText), Reference: clip(from.Reference, maxText),
+			Quiet: from.Quiet, HistoryExpired: from.HistoryExpired,
 		},
 		RecordHash: hash(e.Record),
 	}

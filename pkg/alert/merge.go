@@ -23,6 +23,7 @@ func New(f *Finding) Alert {
 // Add merges a finding of this alert into it. What comes of it depends on the set of the findings that were added, never
 // on their order or repetition. Count is left alone.
 func (a *Alert) Add(f *Finding) {
+	a.addLoud(f)
 	switch {
 	case f.Stage > a.Stage:
 		a.Stage, a.Severity, a.Strength = f.Stage, f.Severity, f.Strength
@@ -43,6 +44,27 @@ func (a *Alert) Add(f *Finding) {
 	}
 	a.Places = addPlace(a.Places, seen)
 	a.revise(0)
+}
+
+// addLoud keeps Loud. It is called before the finding is merged.
+func (a *Alert) addLoud(f *Finding) {
+	switch {
+	case !f.From.Quiet && a.Loud > 0:
+		a.Loud = max(a.Loud, 2+grade(f.Stage, f.Severity))
+	case f.From.Quiet && a.Loud == 0 && a.Lead.Finding == "":
+		a.Loud = 1
+	case f.From.Quiet && a.Loud == 0:
+		a.Loud = 2 + grade(a.Stage, a.Severity)
+	}
+}
+
+// grade orders stages and severities in one number: ten times the stage, plus the severity.
+func grade(stage rule.Stage, severity rule.Severity) int64 { return 10*int64(stage) + int64(severity) }
+
+// Hushed tells whether nobody is to hear of the alert as it stands: whether those who have heard of it, as told says, need
+// not hear that a quiet run found something graver, and whether only quiet runs have found anything.
+func (a *Alert) Hushed(told bool) bool {
+	return a.Loud == 1 || told && a.Loud > 1 && grade(a.Stage, a.Severity) > a.Loud-2
 }
 
 // compareLeads orders findings from the gravest down; of equals the earliest comes first, then the one of least id.

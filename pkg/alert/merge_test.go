@@ -195,7 +195,7 @@ func TestAlertStaysSmall(t *testing.T) {
 	}
 	ev.Category, ev.Tenant = worst(), worst()
 	fillTexts(reflect.ValueOf(ev).Elem(), worst())
-	f := NewFinding(v, ev, Evidence{Record: worst(), Place: worst()}, Provenance{worst(), worst(), worst()})
+	f := NewFinding(v, ev, Evidence{Record: worst(), Place: worst()}, Provenance{Run: worst(), Assay: worst(), Reference: worst()})
 	a := New(&f)
 	for i := range 50 {
 		g := f
@@ -477,4 +477,37 @@ func names[T fmt.Stringer](all []T) []string {
 		out = append(out, x.String())
 	}
 	return out
+}
+
+// What a quiet replay found tells nobody; what a loud run found of the same alert does, in whatever order they come.
+func TestQuietFindings(t *testing.T) {
+	t.Parallel()
+	find := func(id string, quiet bool, s rule.Severity) Finding {
+		f := exampleFinding()
+		f.ID, f.Severity, f.From.Quiet = FindingID(id), s, quiet
+		return f
+	}
+	for _, test := range []struct {
+		name     string
+		findings []Finding
+		hushed   [2]bool // before and after somebody was told
+	}{
+		{"loud alone", []Finding{find("a", false, rule.High)}, [2]bool{false, false}},
+		{"quiet alone", []Finding{find("a", true, rule.High), find("b", true, rule.Low)}, [2]bool{true, true}},
+		{"quiet and graver", []Finding{find("a", false, rule.Low), find("b", true, rule.High)}, [2]bool{false, true}},
+		{"loud and graver", []Finding{find("a", false, rule.High), find("b", true, rule.Low)}, [2]bool{false, false}},
+		{"equal", []Finding{find("a", false, rule.High), find("b", true, rule.High)}, [2]bool{false, false}},
+		{"three", []Finding{find("a", true, rule.Medium), find("b", false, rule.Low), find("c", false, rule.High)}, [2]bool{false, false}},
+	} {
+		for turn := range len(test.findings) {
+			order := slices.Concat(test.findings[turn:], test.findings[:turn], test.findings)
+			a := New(&order[0])
+			for i := range order {
+				a.Add(&order[i])
+			}
+			if got := [2]bool{a.Hushed(false), a.Hushed(true)}; got != test.hushed {
+				t.Errorf("%s, from %d on: %v (loud %d), want %v", test.name, turn, got, a.Loud, test.hushed)
+			}
+		}
+	}
 }

@@ -37,6 +37,7 @@ const (
 	atText          // all of it is a message
 	atString        // the only message, behind its opening quote
 	atElement       // an element of the array of messages
+	atBytes         // all of buf is a message, not in JSON
 	atDebris        // what should not be there
 )
 
@@ -70,6 +71,16 @@ func Body(body string, o Origin) *Messages {
 	if m.number = array; !array {
 		m.origin.Message, m.text.origin.Message = 1, 1
 	}
+	return m
+}
+
+// Message returns the records of one message as its sender wrote it: JSON of any shape that Reader reads, or gzip of it.
+// The origins are o with the place of the record in the message. A message that a binary binding of the host hands on has
+// the same records, and the same is wrong with it. The body belongs to the Messages from now on.
+func Message(body []byte, o Origin) *Messages {
+	m := &Messages{origin: o, limit: MaxRecord}
+	m.hold("")
+	m.buf, m.next = body, atBytes
 	return m
 }
 
@@ -125,6 +136,14 @@ func (m *Messages) message() *Broken {
 		return bad
 	case atElement:
 		return m.element()
+	case atBytes:
+		m.next = atEnd
+		body := m.buf
+		bad := m.useBytes("")
+		if bad != nil && bad.Reason == reasonGzip {
+			bad.Copy = excerpt(base64.StdEncoding.EncodeToString(body[:min(len(body), MaxCopy)]))
+		}
+		return bad
 	default:
 		m.next = atEnd
 		return m.broken(reasonSyntax, "the messages are no JSON array", m.quoted.raw[m.at:])

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -122,6 +123,17 @@ func isLog(path string) bool {
 		return start != "" && (start[0] == '{' || start[0] == '[') && looksLikeJSON(start)
 	}
 	return false
+}
+
+// Logs yields the files that a path names, as NewFiles finds them, or what is wrong with one of them.
+func Logs(path string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for _, in := range NewFiles([]string{path}, nil).inputs {
+			if !yield(in.path, in.err) {
+				return
+			}
+		}
+	}
 }
 
 // Next returns the next record. The error is io.EOF behind the last file, or a *Broken for a part that cannot be split

@@ -76,6 +76,9 @@ const (
 
 // Enqueue makes the deliveries that the alert is due, as it stands. It tells how many are new. Doing it again does nothing.
 func (d *Dispatcher) Enqueue(ctx context.Context, a *alert.Alert) (int, error) {
+	if a.Hushed(false) {
+		return 0, nil // replays found it that were not asked to tell anybody
+	}
 	made := 0
 	for i := range d.o.Targets {
 		s := &d.o.Targets[i].Subscription
@@ -87,6 +90,9 @@ func (d *Dispatcher) Enqueue(ctx context.Context, a *alert.Alert) (int, error) {
 			return made, fmt.Errorf("make deliveries of alert %s: %w", a.ID, err)
 		}
 		c := change(a, told)
+		if c != Closed && a.Hushed(len(told) > 0) {
+			continue
+		}
 		// What it has heard later news of needs no older ones: the feed may hand them over in any order.
 		if slices.ContainsFunc(told, func(r int64) bool { return r >= a.Revision }) || d.o.Router.Refuses(s, a, c) != "" {
 			continue
@@ -411,6 +417,9 @@ func (d *Dispatcher) Route(ctx context.Context, a *alert.Alert) ([]Decision, err
 		}
 		told = slices.DeleteFunc(told, func(r int64) bool { return r >= a.Revision })
 		c := change(a, told)
+		if c != Closed && a.Hushed(len(told) > 0) {
+			continue
+		}
 		out = append(out, Decision{Subscription: s.Name, Change: c, Refused: d.o.Router.Refuses(s, a, c)})
 	}
 	return out, nil

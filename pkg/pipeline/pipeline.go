@@ -55,6 +55,24 @@ type Options struct {
 	From    alert.Provenance
 	Tenants []string // lower-case; records of other tenants are set aside. Empty: all are welcome
 	Workers int      // 0: one for each processor that Go may use
+	Select  Selection
+
+	// Expired is the end of what the store has forgotten. Findings of events before it say so, and are quiet. Zero: nothing
+	// is forgotten.
+	Expired time.Time
+}
+
+// Selection is what a run asks of a source that holds more. Other records are counted, and neither evaluated nor set
+// aside. The zero value selects all.
+type Selection struct {
+	From, To time.Time // event time, [From, To); zero: open
+	Tenants  []string  // lower-case; empty: all
+}
+
+func (s *Selection) has(ev *event.Event) bool {
+	at := ev.Time.V
+	return (s.From.IsZero() || !at.Before(s.From)) && (s.To.IsZero() || at.Before(s.To)) &&
+		(len(s.Tenants) == 0 || slices.Contains(s.Tenants, ev.Tenant))
 }
 
 // Bounds of one run. They keep memory flat whatever the input holds.
@@ -214,9 +232,16 @@ func (w *worker) one(b *batch, r *envelope.Record) {
 	case res.Outcome == normalize.Ignored, !w.p.engine.Reads(w.ev.Kind):
 		count(w.counts.ignored, res.Category)
 		return
+	case !w.o.Select.has(&w.ev):
+		w.counts.unselected++
+		return
 	case len(w.o.Tenants) > 0 && !slices.Contains(w.o.Tenants, w.ev.Tenant):
 		w.setAside(b, "tenant-not-allowed", "the record belongs to a tenant that this source is not bound to", r.Origin, r.Body)
 		return
+	}
+	from := w.o.From
+	if w.ev.Time.V.Before(w.o.Expired) {
+		from.Quiet, from.HistoryExpired = true, true
 	}
 	var failed error
 	w.p.engine.Eval(&w.ev, &w.eval, func(v *rule.Verdict) {
@@ -228,7 +253,7 @@ func (w *worker) one(b *batch, r *envelope.Record) {
 			failed = w.p.normalizer.Identify(r, &w.scratch, &w.ev)
 		}
 		if failed == nil {
-			f := alert.NewFinding(v, &w.ev, alert.Evidence{Record: r.Body, Place: r.Origin.String()}, w.o.From)
+			f := alert.NewFinding(v, &w.ev, alert.Evidence{Record: r.Body, Place: r.Origin.String()}, from)
 			if s := w.p.suppressed.Find(&f, &w.ev); s != nil {
 				f.Suppress(s)
 			}

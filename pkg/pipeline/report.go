@@ -12,12 +12,15 @@ import (
 	"github.com/assay-sec/assay/pkg/store"
 )
 
-// Report tells what a run did. Records = Evaluated + the sum of Ignored + the sum of SetAside.
+// Report tells what a run did. Records = Evaluated + the sum of Ignored + the sum of SetAside, plus Unselected where the
+// run selects.
 type Report struct {
 	Records   int64
 	Evaluated int64
 	Ignored   map[string]int64 // by category
 	SetAside  map[string]int64 // by reason
+	// Unselected are records that the run's Selection leaves out.
+	Unselected int64
 	// Examples are the places of the first records set aside, by reason, at most three each.
 	Examples map[string][]string
 	// Details say what was wrong with the first record set aside, by reason, in a sentence.
@@ -52,6 +55,7 @@ func (r *Report) Add(o *Report) {
 	}
 	r.Records += o.Records
 	r.Evaluated += o.Evaluated
+	r.Unselected += o.Unselected
 	r.Findings += o.Findings
 	r.NewFindings += o.NewFindings
 	r.Refused += o.Refused
@@ -122,9 +126,9 @@ type Blind struct {
 
 // counts are what one worker counts.
 type counts struct {
-	records, evaluated int64
-	ignored, setAside  map[string]int64
-	blind              []blind // by place in Engine.Rules
+	records, evaluated, unselected int64
+	ignored, setAside              map[string]int64
+	blind                          []blind // by place in Engine.Rules
 }
 
 func newCounts(rules int) counts {
@@ -167,6 +171,7 @@ func (b *blind) add(missing []string) {
 func (w *worker) addTo(r *Report) {
 	r.Records += w.counts.records
 	r.Evaluated += w.counts.evaluated
+	r.Unselected += w.counts.unselected
 	for name, n := range w.counts.ignored {
 		r.Ignored[name] += n
 	}

@@ -1,0 +1,53 @@
+package envelope
+
+import (
+	"encoding/base64"
+	"errors"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// drain reads messages to their end: the records, and what is broken.
+func drain(t *testing.T, m *Messages) (records []Record, broken []Broken) {
+	t.Helper()
+	for range 10_000 {
+		rec, err := m.Next()
+		part := (*Broken)(nil)
+		switch {
+		case errors.Is(err, io.EOF):
+			return records, broken
+		case errors.As(err, &part):
+			part.Origin.Message = 0
+			broken = append(broken, *part)
+		case err != nil:
+			t.Fatal(err)
+		default:
+			rec.Origin.Message = 0
+			records = append(records, rec)
+		}
+	}
+	t.Fatal("the message does not end")
+	return nil, nil
+}
+
+// The ids of what is found and of what is set aside are made of records and places: a replay has to see what the live path saw.
+func TestMessageReadsWhatABinaryBindingHandsOn(t *testing.T) {
+	t.Parallel()
+	batch := `{"records":[{"id":"1"},{"id":"2","s":"\u00e9"},{"id":"3"}]}`
+	for name, message := range map[string]string{
+		"batch": batch, "object": `{"id":"1"}`, "array": `[{"id":"1"},{"id":"2"}]`, "lines": "{\"id\":\"1\"}\n{\"id\":\"2\"}\n",
+		"compressed": zip(batch), "compressed and torn": zip(batch)[:len(zip(batch))-9], "compressed header torn": zip(batch)[:4],
+		"torn": batch[:len(batch)-12], "string": `"{\"id\":\"1\"}"`, "bytes": "\x00\x01\x02", "text": "hello", "empty": "",
+		"blank": " \n", "mark": "\ufeff" + batch, "large": `{"records":[{"id":"` + strings.Repeat("x", 100_000) + `"}]}`,
+	} {
+		o := Origin{Source: "hub", Partition: "1", Sequence: 7}
+		live := Body(plainQuote(`["`+base64.StdEncoding.EncodeToString([]byte(message))+`"]`), o)
+		wantRecords, wantBroken := drain(t, live)
+		records, broken := drain(t, Message([]byte(message), o))
+		if !reflect.DeepEqual(records, wantRecords) || !reflect.DeepEqual(broken, wantBroken) {
+			t.Errorf("%s:\n got %v %v\nwant %v %v", name, records, broken, wantRecords, wantBroken)
+		}
+	}
+}
