@@ -275,11 +275,8 @@ func checkSettings(f tree) (p problems) {
 	return p
 }
 
-// planned are containers of the design that no code opens yet.
-var planned = map[string]string{
-	"deliveries": "/subscription",
-	"replays":    "/replay",
-}
+// evidence are the containers from which nothing is ever deleted: documents expire.
+var evidence = []string{"alerts", "setaside"}
 
 // Containers, their partition keys, queues and the database are what the code and the bindings use, and each role may do
 // just what the code does.
@@ -287,10 +284,10 @@ func TestContainers(t *testing.T) {
 	t.Parallel()
 	check(t, checkContainers,
 		fault{namesFile, `"name": "setaside"`, `"name": "deadletters"`, "setaside"},
-		fault{namesFile, `"partitionKey": "/id", "mayDelete": true, "notIndexed": ["/body`, `"partitionKey": "/pk", "mayDelete": true, "notIndexed": ["/body`, "partition key of state"},
-		fault{namesFile, `"name": "leases", "partitionKey": "/id", "mayDelete": true`, `"name": "leases", "partitionKey": "/id", "mayDelete": false`, "leases are deleted"},
+		fault{namesFile, `"name": "state", "partitionKey": "/id"`, `"name": "state", "partitionKey": "/pk"`, "partition key of state"},
+		fault{namesFile, `"name": "leases", "partitionKey": "/id", "mayDelete": true`, `"name": "leases", "partitionKey": "/id", "mayDelete": false`, "documents of leases are deleted"},
 		fault{namesFile, `"name": "alerts", "partitionKey": "/pk", "mayDelete": false`, `"name": "alerts", "partitionKey": "/pk", "mayDelete": true`, "nothing deletes from alerts"},
-		fault{"pkg/store/cosmos/state.go", "c.state.DeleteItem", "c.alerts.DeleteItem", "the code deletes from alerts"},
+		fault{"pkg/store/cosmos/record.go", "c.ExecuteTransactionalBatch(", "c.DeleteItem(", "record.go deletes"},
 		fault{"functions/notify/function.json", `"containerName": "alerts"`, `"containerName": "alert"`, "container alert"},
 		fault{namesFile, `"database": "assay"`, `"database": "sentinel"`, "database"},
 		fault{namesFile, `"/finding/?"`, `"/findings/?"`, "findings"},
@@ -300,7 +297,6 @@ func TestContainers(t *testing.T) {
 }
 
 var (
-	deletes    = regexp.MustCompile(`\.(\w+)\.DeleteItem\(`)
 	dataAction = regexp.MustCompile(`[/}](readMetadata|items/\w+|executeQuery|readChangeFeed)['"]`)
 	bicepRole  = regexp.MustCompile(`(?s)\nresource (keeper|worker) .*?\n}\n`)
 )
@@ -308,7 +304,6 @@ var (
 func checkContainers(f tree) (p problems) {
 	names := f.names(&p)
 	need := cosmos.Containers()
-	maps.Copy(need, planned)
 	queues := []string{}
 	for function, b := range f.triggers(&p) {
 		switch b.Type {
@@ -329,13 +324,9 @@ func checkContainers(f tree) (p problems) {
 			p.add("the queue %s is made, and no function listens to it", queue)
 		}
 	}
-	// The code deletes through fields that are named as the containers are.
-	gone := map[string]bool{"leases": true} // by the change feed's processor
 	for name, text := range f {
-		if strings.HasPrefix(name, "pkg/store/cosmos/") {
-			for _, m := range deletes.FindAllStringSubmatch(text, -1) {
-				gone[strings.ToLower(m[1])] = true
-			}
+		if strings.HasPrefix(name, "pkg/store/cosmos/") && name != "pkg/store/cosmos/state.go" && strings.Contains(text, "DeleteItem(") {
+			p.add("%s deletes, which only the store of small documents may", name)
 		}
 	}
 	have := map[string]bool{}
@@ -349,12 +340,10 @@ func checkContainers(f tree) (p problems) {
 			p.add("the partition key of %s is %s, but is to be %s", c.Name, c.PartitionKey, key)
 		}
 		switch {
-		case c.Name == "leases" && !c.MayDelete:
-			p.add("leases are deleted by the trigger, and its role cannot")
-		case gone[c.Name] && !c.MayDelete:
-			p.add("the code deletes from %s, and its role cannot", c.Name)
-		case !gone[c.Name] && c.MayDelete:
+		case slices.Contains(evidence, c.Name) && c.MayDelete:
 			p.add("nothing deletes from %s, and its role can", c.Name)
+		case !slices.Contains(evidence, c.Name) && !c.MayDelete:
+			p.add("documents of %s are deleted, and its role cannot", c.Name)
 		}
 		for _, path := range c.NotIndexed {
 			field := strings.Split(strings.Trim(path, "/?*"), "/")[0]
