@@ -30,6 +30,15 @@ var (
 	}
 )
 
+// RecordType, UserType and LogonType return the number of a word that some feeds write for it.
+func RecordType(word string) (n int64, ok bool) { n, ok = recordTypes[word]; return n, ok }
+
+// UserType: see RecordType.
+func UserType(word string) (n int64, ok bool) { n, ok = userTypes[word]; return n, ok }
+
+// LogonType: see RecordType.
+func LogonType(word string) (n int64, ok bool) { n, ok = logonTypes[word]; return n, ok }
+
 // exchangeAdmin is the record type whose records are cmdlets with parameters.
 const exchangeAdmin = 1
 

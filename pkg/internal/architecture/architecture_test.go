@@ -41,7 +41,7 @@ var layers = [][]string{
 	{"pkg/notify/outbound"},
 	{"pkg/notify"},
 	{"pkg/store"},
-	{"pkg/access", "pkg/rules", "pkg/suppress"},
+	{"pkg/access", "pkg/rules", "pkg/sigma", "pkg/suppress"},
 	{"pkg/alert"},
 	{"pkg/reference"},
 	{"pkg/rule"},
