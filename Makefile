@@ -174,6 +174,11 @@ soak: build ## Run 5 GB through assay and show that its memory stays flat (SOAK=
 	@$(GO) run ./pkg/bench/measure -soak $${SOAK:-5} bin/assay
 	@$(GO) test -count 1 -timeout 30m -v -run 'TestKills' ./functions -kill-events 100000 -kills 15
 
+.PHONY: sigma-report
+sigma-report: build ## Tell which Sigma rules in DIR can be evaluated, and why each of the others cannot (CONFIG=assay.yaml)
+	@[ -n "$(DIR)" ] && [ -e "$(DIR)" ] || { echo "name the folder of the rules with DIR=, which is to be there" >&2; exit 1; }
+	@bin/assay rules check $(if $(CONFIG),--config "$(CONFIG)") "$(DIR)" || [ $$? -eq 1 ] # a rule with a mistake fails the report's command, not the report
+
 .PHONY: benign
 benign: go ## Hold 100,000 ordinary records against the rules: none may raise an alert of high severity
 	@$(GO) test -run TestOrdinaryDaysAreQuiet ./$(SAMPLE) -benign 100000

@@ -22,6 +22,7 @@ import (
 	"github.com/assay-sec/assay/pkg/reference"
 	"github.com/assay-sec/assay/pkg/rule"
 	"github.com/assay-sec/assay/pkg/rules"
+	"github.com/assay-sec/assay/pkg/sigma"
 	"github.com/assay-sec/assay/pkg/store"
 	"github.com/assay-sec/assay/pkg/store/sqlite"
 	"github.com/assay-sec/assay/pkg/suppress"
@@ -35,10 +36,18 @@ type Rules struct {
 	Suppressions *suppress.Set
 	// Version names the reference data and the configuration in every finding.
 	Version string
+
+	// Problems are the mistakes in Sigma rules, which therefore are not among the rules.
+	Problems []sigma.Problem
+	// Extras and Record are what Sigma rules need events to hold.
+	Extras []decode.Extra
+	Record bool
+	own    int // how many of the rules are Sigma's: they are the last ones
 }
 
-// LoadRules makes the catalogue of rules under the configuration.
-func LoadRules(c *config.Config) (*Rules, error) {
+// LoadRules makes the catalogue of rules under the configuration, and behind it the Sigma rules that the configuration names and
+// those in further files and folders. A Sigma rule with a mistake is left out: see Problems.
+func LoadRules(c *config.Config, further ...string) (*Rules, error) {
 	ref, err := reference.New(c.Reference)
 	if err != nil {
 		return nil, fmt.Errorf("load the reference data: %w", err)
@@ -51,7 +60,13 @@ func LoadRules(c *config.Config) (*Rules, error) {
 	if c.Hash != "" {
 		version += "+" + c.Hash
 	}
-	return &Rules{Reference: ref, Rules: all, Suppressions: suppress.New(c.Suppressions), Version: version}, nil
+	r := &Rules{Reference: ref, Rules: all, Suppressions: suppress.New(c.Suppressions), Version: version}
+	set, err := ReadSigma(slices.Concat(c.Sigma.Rules, further), c, all)
+	if err != nil {
+		return nil, err
+	}
+	r.add(set)
+	return r, nil
 }
 
 // Only returns the rules of these ids, or all where there are none.
@@ -71,7 +86,11 @@ func NewPipeline(r *Rules, d decode.Decoder, s store.Store, tenant string, now f
 	if err != nil {
 		return nil, fmt.Errorf("load the rules: %w", err)
 	}
-	return pipeline.New(normalize.New(d, tenant), engine, s, now).Suppressing(r.Suppressions), nil
+	n, err := normalize.New(d, tenant).With(r.Extras, r.Record)
+	if err != nil {
+		return nil, fmt.Errorf("load the rules: %w", err)
+	}
+	return pipeline.New(n, engine, s, now).Suppressing(r.Suppressions), nil
 }
 
 // SettingDecoder names the environment variable that chooses the decoder of records.
@@ -89,11 +108,21 @@ func Decoder(setting string) (decode.Decoder, error) {
 	return nil, fmt.Errorf("%s is %q, but is to be scanner or reference", SettingDecoder, setting)
 }
 
-// NewCaseRunner returns what runs case files against the built-in rules. Each case brings its own configuration.
-func NewCaseRunner() *casefile.Runner {
-	return &casefile.Runner{Decoder: decode.Scanner{}, Rules: func(ref *reference.Data) ([]*rule.Rule, error) {
-		return rules.Catalogue(ref, nil)
-	}}
+// NewCaseRunner returns what runs case files against the built-in rules and the Sigma rules, as LoadRules finds them, and the
+// mistakes in those. Each case brings its own reference data.
+func NewCaseRunner(c *config.Config, further ...string) (*casefile.Runner, []sigma.Problem, error) {
+	all, err := LoadRules(c, further...)
+	if err != nil {
+		return nil, nil, err
+	}
+	own := all.Rules[len(all.Rules)-all.own:]
+	return &casefile.Runner{
+		Decoder: decode.Scanner{}, Extras: all.Extras, Record: all.Record,
+		Rules: func(ref *reference.Data) ([]*rule.Rule, error) {
+			builtin, err := rules.Catalogue(ref, nil)
+			return append(builtin, own...), err
+		},
+	}, all.Problems, nil
 }
 
 // Provenance returns what findings of a run say of how they were made.

@@ -120,6 +120,9 @@ func readPolicy(getenv func(string) string) (*policy, error) {
 }
 
 func (p *policy) service(b Backend, version string, log *slog.Logger, now func() time.Time) (*Service, error) {
+	for _, problem := range p.rules.Problems {
+		log.Error("a Sigma rule is not evaluated until it is mended", "file", problem.File, "line", problem.Line, "column", problem.Column, "problem", problem.Text)
+	}
 	path, err := NewPipeline(p.rules, p.decoder, b, "", now)
 	if err != nil {
 		return nil, err

@@ -22,6 +22,9 @@ type Runner struct {
 	Reference *reference.Data
 	// Rules makes the rules for the reference data of a case.
 	Rules func(*reference.Data) ([]*rule.Rule, error)
+	// Extras and Record are what the rules need events to hold, see normalize.Normalizer.With.
+	Extras []decode.Extra
+	Record bool
 }
 
 // Result is what became of one case.
@@ -100,7 +103,11 @@ func (r *Runner) event(c *Case) (*event.Event, error) {
 	}
 	var ev event.Event
 	var s normalize.Scratch
-	res := normalize.New(r.Decoder, c.Tenant).Normalize(&rec, &s, &ev)
+	n, err := normalize.New(r.Decoder, c.Tenant).With(r.Extras, r.Record)
+	if err != nil {
+		return nil, err
+	}
+	res := n.Normalize(&rec, &s, &ev)
 	switch res.Outcome {
 	case normalize.Normalised:
 		return &ev, nil

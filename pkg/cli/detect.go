@@ -25,6 +25,7 @@ type detection struct {
 
 	store    storeFlag
 	config   configFlag
+	rules    rulesFlag
 	form     *choice
 	severity severityFlag
 	ruleIDs  []string
@@ -58,12 +59,13 @@ Of several, the first in the order 1, 2, 3.`,
 	}
 	d.store.add(cmd, "keep the alerts in this SQLite file, or nowhere: none (default: in your state folder)")
 	d.config.add(cmd)
+	d.rules.add(cmd)
 	d.form = outputFlag(cmd, formTable, formJSON, formLines, formCloudEvents)
 	cmd.Flags().Var(&d.severity, "min-severity", "leave alerts below it out of the output")
 	cmd.Flags().StringSliceVar(&d.ruleIDs, "rule", nil, "evaluate only these rules, and list the alerts of those that only observe")
 	cmd.Flags().Var(&d.tenant, "tenant", "the tenant of records that name none")
 	cmd.Flags().Var(&d.failOn, "fail-on", "exit with 2 if an alert of this severity or above stands")
-	cmd.Flags().BoolVar(&d.strict, "strict", false, "exit with 3 if a record was set aside")
+	cmd.Flags().BoolVar(&d.strict, "strict", false, "exit with 3 if a record was set aside, and with 1 before reading any if a Sigma rule has a mistake")
 	return cmd
 }
 
@@ -75,8 +77,11 @@ func (d *detection) run(ctx context.Context, paths []string) (err error) {
 	for _, w := range c.Warnings(d.sys.Now(), 0) {
 		d.sys.complain(w)
 	}
-	all, err := app.LoadRules(c)
+	all, err := app.LoadRules(c, d.rules.paths...)
 	if err != nil {
+		return err
+	}
+	if err := d.sys.tellProblems(all.Problems, d.strict); err != nil {
 		return err
 	}
 	if err := checkRules(d.ruleIDs, all.Rules); err != nil {

@@ -20,7 +20,7 @@ func newRules(sys *System) *cobra.Command {
 		Short: "Show the rules, and run their case files",
 		RunE:  needsCommand,
 	}
-	cmd.AddCommand(newRulesList(sys), newRulesShow(sys), newRulesTest(sys), newRulesDocs(sys))
+	cmd.AddCommand(newRulesList(sys), newRulesShow(sys), newRulesTest(sys), newRulesCheck(sys), newRulesDocs(sys))
 	return cmd
 }
 
@@ -54,7 +54,7 @@ func kinds(r *rule.Rule) []string {
 }
 
 func newRulesList(sys *System) *cobra.Command {
-	var c configFlag
+	var c ruleFlags
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the rules",
@@ -63,7 +63,7 @@ func newRulesList(sys *System) *cobra.Command {
 	c.add(cmd)
 	form := outputFlag(cmd, formTable, formJSON)
 	cmd.RunE = func(*cobra.Command, []string) error {
-		all, err := c.rules()
+		all, err := c.load(sys)
 		if err != nil {
 			return err
 		}
@@ -79,14 +79,6 @@ func newRulesList(sys *System) *cobra.Command {
 		return p.flush()
 	}
 	return cmd
-}
-
-func (f *configFlag) rules() (*app.Rules, error) {
-	c, err := f.load()
-	if err != nil {
-		return nil, err
-	}
-	return app.LoadRules(c)
 }
 
 // rules lists rules for people.
@@ -138,7 +130,7 @@ func newRulesDocs(sys *System) *cobra.Command {
 }
 
 func newRulesShow(sys *System) *cobra.Command {
-	var c configFlag
+	var c ruleFlags
 	cmd := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show a rule: when it matches, what that proves, and what to do then",
@@ -146,7 +138,7 @@ func newRulesShow(sys *System) *cobra.Command {
 	}
 	c.add(cmd)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		all, err := c.rules()
+		all, err := c.load(sys)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,37 +17,95 @@ import (
 )
 
 func newRulesTest(sys *System) *cobra.Command {
-	return &cobra.Command{
+	var own ruleFlags
+	cmd := &cobra.Command{
 		Use:   "test [DIR]",
 		Short: "Run the case files of rules",
-		Long: `Run the case files of rules: the built-in ones, or those in DIR and below. A case file has the name of its rule and holds records
-in the real format of their feed, each with the verdict that the rule must give.`,
+		Long: `Run the case files of rules: those in DIR and below, or without it those in the folders named cases beside the Sigma rules, or without
+those the built-in ones. A case file has the name of its rule and holds records in the real format of their feed, each with the verdict that
+the rule must give.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usage(cmd, fmt.Errorf("%s takes one folder, but there are %d arguments", cmd.CommandPath(), len(args)))
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error {
-			cases, folder := rules.Cases(), ""
-			if len(args) == 1 {
-				folder = args[0]
-				info, err := os.Stat(folder)
-				switch {
-				case err != nil:
-					return fmt.Errorf("read the case files: %w", err)
-				case !info.IsDir():
-					return fmt.Errorf("read the case files: %s is not a folder", folder)
-				}
-				cases = os.DirFS(folder)
-			}
-			return testRules(sys, cases, folder)
-		},
 	}
+	own.add(cmd)
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		c, err := own.configFlag.load()
+		if err != nil {
+			return err
+		}
+		runner, problems, err := app.NewCaseRunner(c, own.paths...)
+		if err != nil {
+			return err
+		}
+		if err := sys.tellProblems(problems, false); err != nil {
+			return err
+		}
+		folders, err := app.CaseFolders(slices.Concat(c.Sigma.Rules, own.paths))
+		if err != nil {
+			return err
+		}
+		switch {
+		case len(args) == 1:
+			if err := isFolder(args[0]); err != nil {
+				return fmt.Errorf("read the case files: %w", err)
+			}
+			folders = args
+		case len(own.paths)+len(c.Sigma.Rules) > 0 && len(folders) == 0:
+			return errors.New("there is no folder named cases beside the Sigma rules")
+		}
+		if err := testRules(sys, runner, folders); err != nil {
+			return err
+		}
+		if len(problems) > 0 {
+			return exit(exitError)
+		}
+		return nil
+	}
+	return cmd
 }
 
-// testRules runs the case files of a tree, which stands in the folder, and tells which cases failed.
-func testRules(sys *System, cases fs.FS, folder string) error {
+func isFolder(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is not a folder", path)
+	}
+	return err
+}
+
+// testRules runs the case files in the folders, or without any the built-in ones, and tells which cases failed.
+func testRules(sys *System, runner *casefile.Runner, folders []string) error {
+	p := newPage(sys.Out, sys.OutTerminal)
+	var sum tested
+	if len(folders) == 0 {
+		if err := sum.run(p, runner, rules.Cases(), ""); err != nil {
+			return err
+		}
+	}
+	for _, folder := range folders {
+		if err := sum.run(p, runner, os.DirFS(folder), folder); err != nil {
+			return err
+		}
+	}
+	if sum.failed == 0 {
+		p.line(green, fmt.Sprintf("%s of %s passed", counted(sum.ran, "case"), counted(sum.files, "rule")))
+		return p.flush()
+	}
+	p.line(red, fmt.Sprintf("%s of %s failed", number(sum.failed), counted(sum.ran, "case")))
+	if err := p.flush(); err != nil {
+		return err
+	}
+	return exit(exitError)
+}
+
+// tested counts what was run.
+type tested struct{ files, ran, failed int64 }
+
+// run runs the case files of a tree, which stands in the folder.
+func (t *tested) run(p *page, runner *casefile.Runner, cases fs.FS, folder string) error {
 	files, err := casefile.Read(cases)
 	if err != nil {
 		return inFolder(err, folder)
@@ -54,16 +113,14 @@ func testRules(sys *System, cases fs.FS, folder string) error {
 	if len(files) == 0 {
 		return fmt.Errorf("%s holds no case files (*.yaml)", folder)
 	}
-	runner := app.NewCaseRunner()
-	p := newPage(sys.Out, sys.OutTerminal)
-	var ran, failed int64
 	for _, f := range files {
+		t.files++
 		for _, r := range runner.Run(f) {
-			ran++
+			t.ran++
 			if r.Err == nil {
 				continue
 			}
-			failed++
+			t.failed++
 			for i, line := range strings.Split(inFolder(r.Err, folder).Error(), "\n") {
 				if i == 0 {
 					p.put(red, "failed  ").wrap(plain, 2*gap, line)
@@ -73,15 +130,7 @@ func testRules(sys *System, cases fs.FS, folder string) error {
 			}
 		}
 	}
-	if failed == 0 {
-		p.line(green, fmt.Sprintf("%s of %s passed", counted(ran, "case"), counted(int64(len(files)), "rule")))
-		return p.flush()
-	}
-	p.line(red, fmt.Sprintf("%s of %s failed", number(failed), counted(ran, "case")))
-	if err := p.flush(); err != nil {
-		return err
-	}
-	return exit(exitError)
+	return nil
 }
 
 // inFolder puts the folder before each place of the error, so that an editor finds it from here.

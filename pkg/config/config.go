@@ -39,6 +39,8 @@ type Config struct {
 	Suppressions []suppress.Suppression
 	// Retention is how long what belongs to a day is kept; 0: the document does not say.
 	Retention time.Duration
+	// Sigma are rules of one's own.
+	Sigma Sigma
 	// AlertURL is the address of an alert for people, with {id} in it; "" where there is none.
 	AlertURL string
 
@@ -68,6 +70,7 @@ func Parse(file string, text []byte) (*Config, error) {
 		known := c.reference()
 		known["rules"] = c.rules
 		known["hubs"] = c.hubs
+		known["sigma"] = c.sigma
 		known["subscriptions"] = c.subscriptions
 		known["suppressions"] = c.suppressions
 		known["retention"] = into(&c.Retention, value.days)

@@ -7,38 +7,6 @@ import (
 	"github.com/assay-sec/assay/pkg/event"
 )
 
-// The words that Log Analytics and some exports write for the numbers of the Management Activity API schema.
-var (
-	recordTypes = map[string]int64{
-		"ExchangeAdmin": 1, "ExchangeItem": 2, "ExchangeItemGroup": 3, "SharePoint": 4, "SharePointFileOperation": 6,
-		"OneDrive": 7, "AzureActiveDirectory": 8, "AzureActiveDirectoryAccountLogon": 9, "DataCenterSecurityCmdlet": 10,
-		"ComplianceDLPSharePoint": 11, "ComplianceDLPExchange": 13, "SharePointSharingOperation": 14,
-		"AzureActiveDirectoryStsLogon": 15, "SecurityComplianceCenterEOPCmdlet": 18, "ExchangeAggregatedOperation": 19,
-		"PowerBIAudit": 20, "Discovery": 24, "MicrosoftTeams": 25, "ThreatIntelligence": 28, "MailSubmission": 29,
-		"MicrosoftFlow": 30, "SharePointListOperation": 36, "SharePointCommentOperation": 37,
-		"SecurityComplianceAlerts": 40, "ExchangeItemAggregated": 50, "SharePointListItemOperation": 54,
-		"SharePointContentTypeOperation": 55, "SharePointFieldOperation": 56, "MicrosoftTeamsAdmin": 57,
-		"ExchangeSearch": 101, "OWAAuth": 275,
-	}
-	userTypes = map[string]int64{
-		"Regular": 0, "Reserved": 1, "Admin": 2, "DcAdmin": 3, "DCAdmin": 3, "System": 4, "Application": 5,
-		"ServicePrincipal": 6, "CustomPolicy": 7, "SystemPolicy": 8, "PartnerTechnician": 9, "Guest": 10,
-	}
-	logonTypes = map[string]int64{
-		"Owner": 0, "Admin": 1, "Delegated": 2, "Delegate": 2, "Transport": 3, "SystemService": 4, "BestAccess": 5,
-		"DelegatedAdmin": 6,
-	}
-)
-
-// RecordType, UserType and LogonType return the number of a word that some feeds write for it.
-func RecordType(word string) (n int64, ok bool) { n, ok = recordTypes[word]; return n, ok }
-
-// UserType: see RecordType.
-func UserType(word string) (n int64, ok bool) { n, ok = userTypes[word]; return n, ok }
-
-// LogonType: see RecordType.
-func LogonType(word string) (n int64, ok bool) { n, ok = logonTypes[word]; return n, ok }
-
 // exchangeAdmin is the record type whose records are cmdlets with parameters.
 const exchangeAdmin = 1
 
@@ -70,12 +38,12 @@ func (f *reader) audit() {
 		}
 	}
 	a := &ev.Audit
-	a.RecordType = integer(f.v.Get(decode.SlotRecordType), recordTypes)
+	a.RecordType = integer(f.v.Get(decode.SlotRecordType), decode.RecordTypes)
 	a.Operation = f.text(decode.SlotOperation)
 	a.Workload = f.text(decode.SlotWorkload)
 	a.Organization = f.text(decode.SlotOrganizationID)
-	a.UserType = integer(f.v.Get(decode.SlotUserType), userTypes)
-	a.LogonType = integer(f.v.Get(decode.SlotLogonType), logonTypes)
+	a.UserType = integer(f.v.Get(decode.SlotUserType), decode.UserTypes)
+	a.LogonType = integer(f.v.Get(decode.SlotLogonType), decode.LogonTypes)
 	a.ExternalAccess = flag(f.v.Get(decode.SlotExternalAccess))
 	a.ExternalTenant = f.text(decode.SlotExternalUserTenantID)
 	a.ClientInfo = f.text(decode.SlotClientInfoString)

@@ -170,7 +170,7 @@ func (p *conditionParser) operand(depth int) (*expression, error) {
 
 // quantified reads what follows a quantity: "of them", "of pattern*".
 func (p *conditionParser) quantified(quantity token) (*expression, error) {
-	op := ""
+	var op string
 	switch {
 	case quantity.text == "1", quantity.is("any"):
 		op = "or"

@@ -2,6 +2,7 @@ package sigma
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -42,13 +43,13 @@ func utf16Text(s string, mark, bigEndian bool) string {
 	if mark {
 		units = slices.Insert(units, 0, 0xfeff)
 	}
+	var order binary.AppendByteOrder = binary.LittleEndian
+	if bigEndian {
+		order = binary.BigEndian
+	}
 	out := make([]byte, 0, 2*len(units))
 	for _, u := range units {
-		low, high := byte(u), byte(u>>8)
-		if bigEndian {
-			low, high = high, low
-		}
-		out = append(out, low, high)
+		out = order.AppendUint16(out, u)
 	}
 	return string(out)
 }

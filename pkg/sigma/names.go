@@ -9,7 +9,6 @@ import (
 
 	"github.com/assay-sec/assay/pkg/decode"
 	"github.com/assay-sec/assay/pkg/event"
-	"github.com/assay-sec/assay/pkg/normalize"
 )
 
 // binding gives the values that a name stands for. Values that no event has by itself are asked for at the wants.
@@ -43,7 +42,7 @@ func (n names) text(f event.Field[string], aliases string) {
 	n.add(named{f.Path, func(*wants) values { return text{f} }, nil}, aliases)
 }
 
-func (n names) number(f event.Field[int64], words func(string) (int64, bool), aliases string) {
+func (n names) number(f event.Field[int64], words map[string]int64, aliases string) {
 	n.add(named{f.Path, func(*wants) values { return number{f, words} }, nil}, aliases)
 }
 
@@ -311,9 +310,9 @@ var auditNames = func() names {
 	a := decode.AuditExtra
 	n.text(event.Operation, "operation eventName operationName activity")
 	n.text(event.Workload, "workload eventSource officeWorkload eventType")
-	n.number(event.RecordType, normalize.RecordType, "recordType officeRecordType")
-	n.number(event.UserType, normalize.UserType, "userType")
-	n.number(event.LogonType, normalize.LogonType, "logonType")
+	n.number(event.RecordType, decode.RecordTypes, "recordType officeRecordType")
+	n.number(event.UserType, decode.UserTypes, "userType")
+	n.number(event.LogonType, decode.LogonTypes, "logonType")
 	n.number(event.ItemCount, nil, "operationCount")
 	n.text(event.ActorName, "userId user userName upn userPrincipalName actorName")
 	n.text(event.ActorID, "tokenObjectId")

@@ -93,7 +93,7 @@ func (p pattern) text() string {
 		case r == dash:
 			b.WriteByte('-')
 		case r >= noCharacter:
-			b.WriteByte(byte(r - noCharacter))
+			b.WriteByte(byte((r - noCharacter) & 0xff))
 		default:
 			b.WriteRune(r)
 		}

@@ -467,8 +467,11 @@ func unstarred(s, position string) string {
 func (f *item) equals(want []string, nodes []*yaml.Node) rule.Predicate {
 	switch v := f.values.(type) {
 	case text:
-		if f.m.cased {
+		switch {
+		case f.m.cased:
 			return rule.In(v.Field, want...)
+		case len(want) == 1:
+			return rule.EqFold(v.Field, want[0])
 		}
 		return rule.InFold(v.Field, want...)
 	case number:
@@ -476,8 +479,8 @@ func (f *item) equals(want []string, nodes []*yaml.Node) rule.Predicate {
 			if n, err := strconv.ParseInt(s, 10, 64); err == nil {
 				return n, nil
 			}
-			if v.words != nil {
-				if n, ok := v.words(s); ok {
+			for word, n := range v.words {
+				if strings.EqualFold(word, s) {
 					return n, nil
 				}
 			}

@@ -40,8 +40,11 @@ package sigma
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -75,6 +78,7 @@ type Set struct {
 	Extras    []decode.Extra
 	Record    bool
 	Documents []Document
+	Hash      string // SHA-256 in hex of all that was compiled
 }
 
 // Document is one YAML document, and what became of it.
@@ -138,9 +142,15 @@ func Compile(files []File, o Options) *Set {
 	for _, id := range o.Taken {
 		c.ids[id] = "a built-in rule"
 	}
+	sum := sha256.New()
 	for _, f := range files {
+		_, _ = fmt.Fprintf(sum, "%q %d\n%s", f.Name, len(f.Text), f.Text) // a hash returns no error
 		c.file(f)
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.placeholders)) {
+		_, _ = fmt.Fprintf(sum, "%q %q\n", name, c.placeholders[name])
+	}
+	c.set.Hash = hex.EncodeToString(sum.Sum(nil))
 	c.set.Extras, c.set.Record = c.wants.extras, c.wants.record
 	return &c.set
 }

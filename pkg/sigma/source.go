@@ -25,10 +25,10 @@ var sources = func() map[string]source {
 		"azure/graphactivitylogs":                 {kind: event.GraphActivity, names: graphNames},
 		"azure/microsoftgraphactivitylogs":        {kind: event.GraphActivity, names: graphNames},
 		"m365/audit":                              {kind: event.Audit, names: auditNames},
-		"m365/exchange":                           {kind: event.Audit, names: auditNames, scope: workload("Exchange")},
-		"m365/sharepoint":                         {kind: event.Audit, names: auditNames, scope: workload("SharePoint", "OneDrive")},
-		"m365/onedrive":                           {kind: event.Audit, names: auditNames, scope: workload("OneDrive")},
-		"m365/teams":                              {kind: event.Audit, names: auditNames, scope: workload("MicrosoftTeams")},
+		"m365/exchange":                           {kind: event.Audit, names: auditNames, scope: rule.EqFold(event.Workload, "Exchange")},
+		"m365/sharepoint":                         {kind: event.Audit, names: auditNames, scope: rule.InFold(event.Workload, "SharePoint", "OneDrive")},
+		"m365/onedrive":                           {kind: event.Audit, names: auditNames, scope: rule.EqFold(event.Workload, "OneDrive")},
+		"m365/teams":                              {kind: event.Audit, names: auditNames, scope: rule.EqFold(event.Workload, "MicrosoftTeams")},
 		"m365/threat_management":                  {kind: event.Audit, names: alertNames},
 		"m365/threat_detection":                   {kind: event.Audit, names: alertNames},
 		"assay/" + event.SignIn.String():          {kind: event.SignIn, names: signInNames},
@@ -47,9 +47,6 @@ var unread = map[string]string{
 	"azure/activitylogs": "the Azure Activity log is read for the tokens in it alone",
 	"azure/pim":          "alerts of Privileged Identity Management are in no log that Assay reads",
 }
-
-// workload holds for records of the workloads.
-func workload(of ...string) rule.Predicate { return rule.InFold(event.Workload, of...) }
 
 func sourceNames() []string { return slices.Sorted(maps.Keys(sources)) }
 

@@ -35,7 +35,7 @@ func (f text) show(ev *event.Event) string { return rule.Show(f.Get(ev)) }
 // number is a field that holds a number; words are what some feeds write for it.
 type number struct {
 	event.Field[int64]
-	words func(string) (int64, bool)
+	words map[string]int64
 }
 
 func (f number) test(ev *event.Event, m matcher) (rule.Truth, event.State) {
