@@ -19,6 +19,7 @@ const (
 	exitError    = 1 // an error, or wrong usage
 	exitAlerts   = 2 // --fail-on: such an alert stands
 	exitSetAside = 3 // --strict: a record was set aside
+	exitWarnings = 3 // config check --strict: there are warnings
 )
 
 // exit ends the program with a code and without a further word.
@@ -68,7 +69,7 @@ tokens that applications saw, and shows what a correctly issued token cannot hav
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err) })
-	root.AddCommand(newDetect(sys), newDev(sys), newAlerts(sys), newExplain(sys), newRules(sys), newVersion(sys))
+	root.AddCommand(newDetect(sys), newDev(sys), newAlerts(sys), newExplain(sys), newRules(sys), newConfig(sys), newVersion(sys))
 	return root
 }
 

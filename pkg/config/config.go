@@ -67,15 +67,7 @@ func Parse(file string, text []byte) (*Config, error) {
 	c := &Config{Hash: hex.EncodeToString(sum[:])}
 	d := &document{file: file}
 	if root, ok := d.parse(text); ok {
-		known := c.reference()
-		known["rules"] = c.rules
-		known["hubs"] = c.hubs
-		known["sigma"] = c.sigma
-		known["subscriptions"] = c.subscriptions
-		known["suppressions"] = c.suppressions
-		known["retention"] = into(&c.Retention, value.days)
-		known["alertUrl"] = into(&c.AlertURL, value.alertURL)
-		root.keys(known)
+		root.keys(c.readers())
 	}
 	if len(d.problems) == 0 {
 		c.compile(d)
@@ -84,6 +76,19 @@ func Parse(file string, text []byte) (*Config, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// readers returns the readers of the keys at the top.
+func (c *Config) readers() map[string]func(value) {
+	known := c.reference()
+	known["rules"] = c.rules
+	known["hubs"] = c.hubs
+	known["sigma"] = c.sigma
+	known["subscriptions"] = c.subscriptions
+	known["suppressions"] = c.suppressions
+	known["retention"] = into(&c.Retention, value.days)
+	known["alertUrl"] = into(&c.AlertURL, value.alertURL)
+	return known
 }
 
 // compile makes sure that who uses the configuration will not find a mistake in it that its reader has missed.

@@ -43,14 +43,7 @@ func (c *Config) rules(v value) {
 	}
 	known := ruleIDs()
 	c.Rules = rules.Settings{}
-	v.entries(func(key, val value) {
-		id := key.node.Value
-		if !known[id] {
-			key.fail("there is no such rule%s", suggestion(id, known))
-			return
-		}
-		c.Rules[id] = setting(ref, id, val)
-	})
+	v.members(known, "rule", func(id string, val value) { c.Rules[id] = setting(ref, id, val) })
 }
 
 func setting(ref *reference.Data, id string, v value) (s rules.Setting) {
@@ -68,6 +61,9 @@ func setting(ref *reference.Data, id string, v value) (s rules.Setting) {
 		"knobs": func(v value) {
 			s.Knobs = map[string]string{}
 			v.entries(func(key, val value) {
+				if val.describing() {
+					val.schema.Type = []string{"string", "integer", "boolean"}
+				}
 				text, ok := val.text("a duration, a whole number, true or false")
 				if !ok {
 					return

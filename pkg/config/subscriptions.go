@@ -3,7 +3,6 @@ package config
 import (
 	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -76,15 +75,7 @@ func (v value) slug() (string, bool) {
 	})
 }
 
-func (v value) perMinute() (int, bool) {
-	return parsed(v, "a whole number from 1 to 600", func(s string) (int, error) {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 1 || n > 600 {
-			return 0, errPlain
-		}
-		return n, nil
-	})
-}
+func (v value) perMinute() (int, bool) { return v.whole("a whole number", 1, 600) }
 
 func (v value) timeZone() (*time.Location, bool) {
 	return parsed(v, "a time zone such as Europe/Berlin", func(s string) (*time.Location, error) {
@@ -100,6 +91,13 @@ func (v value) timeZone() (*time.Location, bool) {
 // holds the text.
 func (v value) secret() (notify.SecretSource, bool) {
 	var s notify.SecretSource
+	if v.describing() {
+		named, object := v.child()
+		named.keys(map[string]func(value){"env": func(v value) { v.text("the name of an environment variable") }})
+		named.require("env")
+		v.schema.AnyOf = []*schema{object, {Type: "string", Description: "the secret itself, on your own machine only"}}
+		return s, false
+	}
 	if v.node.Kind != yaml.MappingNode {
 		text, ok := v.text("{env: NAME}, or the secret itself")
 		s.Value = notify.NewSecret(text)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 
@@ -62,12 +61,8 @@ func match(v value, known map[string]bool) (m suppress.Match) {
 		"mailboxes": some(&m.Mailboxes, value.literal),
 		"addresses": some(&m.Addresses, value.network),
 		"fields": func(v value) {
-			v.entries(func(key, val value) {
-				f := suppress.Field{Path: key.node.Value}
-				if !known[f.Path] {
-					key.fail("there is no such field%s", suggestion(f.Path, known))
-					return
-				}
+			v.members(known, "field", func(path string, val value) {
+				f := suppress.Field{Path: path}
 				some(&f.Values, value.beginning)(val)
 				m.Fields = append(m.Fields, f)
 			})
@@ -151,13 +146,8 @@ const (
 
 // days reads a whole number of days.
 func (v value) days() (time.Duration, bool) {
-	return parsed(v, fmt.Sprintf("a whole number of days from %d to %d", leastRetention, mostRetention), func(s string) (time.Duration, error) {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < leastRetention || n > mostRetention {
-			return 0, errPlain
-		}
-		return time.Duration(n) * 24 * time.Hour, nil
-	})
+	n, ok := v.whole("a whole number of days", leastRetention, mostRetention)
+	return time.Duration(n) * 24 * time.Hour, ok
 }
 
 // expiry is where a suppression says when it ends.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -136,16 +137,22 @@ func syntaxProblem(err error) Problem {
 // value is a node of the document together with its path. Its readers record what is wrong and return a zero value,
 // so that reading goes on and finds the next mistake.
 type value struct {
-	doc  *document
-	node *yaml.Node
-	path string
+	doc    *document
+	node   *yaml.Node
+	path   string
+	schema *schema // where the value describes what it would hold: see Schema
 }
 
 func (v value) fail(format string, args ...any) {
+	if v.describing() {
+		return
+	}
 	v.doc.add(Problem{Line: v.node.Line, Column: v.node.Column, Field: v.path, Text: fmt.Sprintf(format, args...)})
 }
 
-func (v value) at(node *yaml.Node, path string) value { return value{v.doc, node, path} }
+func (v value) at(node *yaml.Node, path string) value {
+	return value{doc: v.doc, node: node, path: path}
+}
 
 func (v value) member(name string, node *yaml.Node) value {
 	if v.path != "" {
@@ -191,6 +198,12 @@ func kindName(n *yaml.Node) string {
 // entries calls f for each key and value of a mapping. A key that stands twice is a mistake, and so is one that is not a
 // plain text.
 func (v value) entries(f func(key, val value)) {
+	if v.describing() {
+		val, of := v.child()
+		v.schema.Type, v.schema.Others = orNull("object"), of
+		f(val, val)
+		return
+	}
 	if !v.is(yaml.MappingNode, "a mapping") {
 		return
 	}
@@ -220,6 +233,10 @@ func (v value) entries(f func(key, val value)) {
 
 // keys reads a mapping whose keys are known. Any other key is a mistake.
 func (v value) keys(known map[string]func(value)) {
+	if v.describing() {
+		v.describeKeys(known)
+		return
+	}
 	v.entries(func(key, val value) {
 		if read, ok := known[key.node.Value]; ok {
 			read(val)
@@ -229,8 +246,30 @@ func (v value) keys(known map[string]func(value)) {
 	})
 }
 
+// members reads a mapping whose keys are names of something, of which those that there are are known.
+func (v value) members(known map[string]bool, what string, f func(name string, val value)) {
+	if v.describing() {
+		val, of := v.child()
+		v.schema.Type, v.schema.Others = orNull("object"), of
+		v.schema.Names = &schema{Enum: slices.Sorted(maps.Keys(known))}
+		f("", val)
+		return
+	}
+	v.entries(func(key, val value) {
+		if name := key.node.Value; known[name] {
+			f(name, val)
+		} else {
+			key.fail("there is no such %s%s", what, suggestion(name, known))
+		}
+	})
+}
+
 // require records keys that the mapping lacks.
 func (v value) require(names ...string) {
+	if v.describing() {
+		v.schema.Required = names
+		return
+	}
 	for _, name := range names {
 		if v.node.Kind == yaml.MappingNode && !v.has(name) {
 			v.fail("lacks the key %q", name)
@@ -249,6 +288,12 @@ func (v value) has(name string) bool {
 
 // requireOne records that the mapping has none of the keys.
 func (v value) requireOne(names ...string) {
+	if v.describing() {
+		for _, name := range names {
+			v.schema.AnyOf = append(v.schema.AnyOf, &schema{Required: []string{name}})
+		}
+		return
+	}
 	if v.node.Kind != yaml.MappingNode || slices.ContainsFunc(names, v.has) {
 		return
 	}
@@ -257,6 +302,12 @@ func (v value) requireOne(names ...string) {
 
 // list calls f for each item. It reports whether the list was given at all, be it empty.
 func (v value) list(f func(value)) bool {
+	if v.describing() {
+		item, of := v.child()
+		v.schema.Type, v.schema.Items = orNull("array"), of
+		f(item)
+		return false
+	}
 	if !v.is(yaml.SequenceNode, "a list") {
 		return false
 	}
@@ -267,6 +318,13 @@ func (v value) list(f func(value)) bool {
 }
 
 func (v value) text(what string) (string, bool) {
+	if v.describing() {
+		v.schema.Description = what
+		if v.schema.Type == nil {
+			v.schema.Type = "string"
+		}
+		return "", false
+	}
 	if !v.is(yaml.ScalarNode, what) {
 		return "", false
 	}
@@ -350,8 +408,26 @@ func (v value) instant() (time.Time, bool) {
 	})
 }
 
+// whole reads a whole number between the bounds.
+func (v value) whole(what string, least, most int) (int, bool) {
+	if v.describing() {
+		v.schema.Type, v.schema.Minimum, v.schema.Maximum = "integer", &least, &most
+	}
+	return parsed(v, fmt.Sprintf("%s from %d to %d", what, least, most), func(s string) (int, error) {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < least || n > most {
+			return 0, errPlain
+		}
+		return n, nil
+	})
+}
+
 // share reads a number from 0 to 1.
 func (v value) share() (float64, bool) {
+	if v.describing() {
+		none, all := 0, 1
+		v.schema.Type, v.schema.Minimum, v.schema.Maximum = "number", &none, &all
+	}
 	return parsed(v, "a share from 0 to 1", func(s string) (float64, error) {
 		x, err := strconv.ParseFloat(s, 64)
 		if err != nil || !(x >= 0 && x <= 1) {
@@ -410,6 +486,9 @@ func (v value) thumbprint() (string, bool) {
 
 // asn reads the number of an autonomous system, with or without the letters AS before it.
 func (v value) asn() (int64, bool) {
+	if v.describing() {
+		v.schema.Type = []string{"integer", "string"}
+	}
 	return parsed(v, "the number of an autonomous system such as 64500", func(s string) (int64, error) {
 		n, err := strconv.ParseUint(strings.TrimPrefix(strings.ToUpper(s), "AS"), 10, 32)
 		if err != nil || n == 0 {
@@ -470,6 +549,9 @@ var hostName = regexp.MustCompile(`^(?i)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\
 
 // word reads one of the words, whatever the case.
 func (v value) word(words ...string) (string, bool) {
+	if v.describing() {
+		v.schema.Enum = words
+	}
 	return parsed(v, "one of "+strings.Join(words, ", "), func(s string) (string, error) {
 		for _, w := range words {
 			if strings.EqualFold(s, w) {
@@ -482,6 +564,10 @@ func (v value) word(words ...string) (string, bool) {
 
 // flag reads true or false. YAML 1.1's yes, no, on and off are not among them.
 func (v value) flag() (flag, ok bool) {
+	if v.describing() {
+		v.schema.Type, v.schema.Description = "boolean", "true or false"
+		return false, false
+	}
 	w, ok := v.word("true", "false")
 	return w == "true", ok
 }
