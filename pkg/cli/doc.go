@@ -7,7 +7,7 @@
 //
 // 0: nothing went wrong. 1: an error, or wrong usage; what could be read is shown all the same. 2: with --fail-on, an alert
 // of that severity or above stands, be it new or known: its rule is enabled and nobody has closed it. 3: with --strict, a
-// record was set aside. Of several, the first in the order 1, 2, 3.
+// record was set aside, or, of config check, there are warnings. Of several, the first in the order 1, 2, 3.
 //
 // # JSON
 //

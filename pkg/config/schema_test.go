@@ -60,7 +60,7 @@ func TestSchemaIsCurrent(t *testing.T) {
 }
 
 // unknown adds the places, as problems name them, of keys that the schema does not know, and marks those that it does.
-func (s *kept) unknown(n *yaml.Node, path string, found map[string]bool, met map[string]bool) {
+func (s *kept) unknown(n *yaml.Node, path string, found, met map[string]bool) {
 	switch n.Kind {
 	case yaml.MappingNode:
 		for _, of := range s.AnyOf { // of a secret: the form that is a mapping
