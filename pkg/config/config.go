@@ -45,6 +45,7 @@ type Config struct {
 	AlertURL string
 
 	expiries []expiry // of the suppressions
+	settle   []func() // what can be judged only when all of the document is read
 }
 
 // Load reads the document in the file. Its error is a Problems where the file can be read and the document is wrong.
@@ -68,6 +69,9 @@ func Parse(file string, text []byte) (*Config, error) {
 	d := &document{file: file}
 	if root, ok := d.parse(text); ok {
 		root.keys(c.readers())
+		for _, judge := range c.settle {
+			judge()
+		}
 	}
 	if len(d.problems) == 0 {
 		c.compile(d)

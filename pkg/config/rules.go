@@ -24,11 +24,17 @@ func ruleIDs() map[string]bool {
 	return known
 }
 
-// ruleID reads the id of one of the rules.
-func (v value) ruleID(known map[string]bool) (string, bool) {
+// ruleID reads the id of one of the rules. That of a rule of one's own is not known here: where there are such, only one that
+// is written much like a built-in one is a mistake.
+func (c *Config) ruleID(v value, known map[string]bool) (string, bool) {
 	id, ok := v.text("the id of a rule")
 	if ok && !known[id] {
-		v.fail("there is no such rule%s", suggestion(id, known))
+		hint := suggestion(id, known)
+		c.settle = append(c.settle, func() {
+			if len(c.Sigma.Rules) == 0 || hint != "" {
+				v.fail("there is no such rule%s", hint)
+			}
+		})
 	}
 	return id, ok
 }

@@ -35,7 +35,7 @@ func (c *Config) subscriptions(v value) {
 			"signingKeys": each(&s.Keys, value.secret),
 			"local":       into(&s.Local, value.flag),
 			"tenants":     each(&s.Tenants, value.guid),
-			"rules":       each(&s.Rules, func(v value) (string, bool) { return v.ruleID(known) }),
+			"rules":       each(&s.Rules, func(v value) (string, bool) { return c.ruleID(v, known) }),
 			"minSeverity": into(&s.MinSeverity, func(v value) (rule.Severity, bool) { return named(v, rule.Severities()...) }),
 			"minStrength": into(&s.MinStrength, func(v value) (rule.Strength, bool) {
 				return named(v, rule.Weak, rule.Moderate, rule.Strong)

@@ -28,7 +28,7 @@ func (c *Config) suppressions(v value) {
 		var expires value
 		item.keys(map[string]func(value){
 			"name":   into(&s.Name, value.slug),
-			"rules":  some(&s.Rules, func(v value) (string, bool) { return v.ruleID(known) }),
+			"rules":  some(&s.Rules, func(v value) (string, bool) { return c.ruleID(v, known) }),
 			"match":  func(v value) { s.Match = match(v, fields) },
 			"reason": into(&s.Reason, value.phrase),
 			"owner":  into(&s.Owner, value.phrase),
