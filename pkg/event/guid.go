@@ -1,10 +1,8 @@
 package event
 
 import (
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
-	"strings"
 )
 
 // GUID is a 16-byte identifier in the order in which its text is written (RFC 9562 big-endian order).
@@ -87,7 +85,10 @@ func ParseTokenID(s string) (GUID, error) {
 	if len(s) == 36 {
 		return ParseGUID(s)
 	}
-	t := strings.TrimRight(s, "=")
+	t := s
+	for len(t) > 0 && t[len(t)-1] == '=' {
+		t = t[:len(t)-1]
+	}
 	if len(s)-len(t) > 2 {
 		return GUID{}, ErrGUID
 	}
@@ -108,23 +109,44 @@ func ParseTokenID(s string) (GUID, error) {
 	return GUID{}, ErrGUID
 }
 
-// The alphabets, made once: Strict allocates.
-var (
-	strictURL = base64.RawURLEncoding.Strict()
-	strictStd = base64.RawStdEncoding.Strict()
-)
-
 // decodeBase64 fills dst exactly from s, which may use either base64 alphabet. Like the issuer it
 // requires the unused low bits of the last character to be zero: otherwise one id would have several texts.
+// Rules read ids of nearly every event, and package base64 allocates an error for each text that it cannot read.
 func decodeBase64(dst []byte, s string) bool {
-	enc := strictURL
-	if strings.ContainsAny(s, "+/") {
-		enc = strictStd
+	var seen, bits uint32
+	n, at := 0, 0
+	for i := range len(s) {
+		c := sextets[s[i]]
+		seen |= c
+		bits = bits<<6 | c&63
+		if n += 6; n >= 8 && at < len(dst) {
+			n -= 8
+			dst[at] = byte(bits >> n)
+			at++
+		}
 	}
-	var in [48]byte
-	n, err := enc.Decode(dst, in[:copy(in[:], s)])
-	return err == nil && n == len(dst)
+	return seen&notBase64 == 0 && seen&(ofURL|ofStd) != ofURL|ofStd && // not of both alphabets
+		at == len(dst) && n < 6 && bits&(1<<n-1) == 0
 }
+
+const (
+	ofURL     = 1 << 8 // a character of the URL alphabet alone
+	ofStd     = 1 << 9 // of the standard alphabet alone
+	notBase64 = 1 << 10
+)
+
+// sextets holds the value of each character of base64, and what it tells.
+var sextets = func() (of [256]uint32) {
+	for c := range of {
+		of[c] = notBase64
+	}
+	for i, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") {
+		of[c] = uint32(i)
+	}
+	of['-'], of['_'] = 62|ofURL, 63|ofURL
+	of['+'], of['/'] = 62|ofStd, 63|ofStd
+	return of
+}()
 
 func fromLittleEndian(raw [16]byte) GUID {
 	g := GUID(raw)

@@ -1,7 +1,9 @@
 package event
 
 import (
+	"bytes"
 	"encoding/base64"
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -44,6 +46,42 @@ func TestGUIDShape(t *testing.T) {
 	}
 	if !(GUID{}).Uniform() {
 		t.Error("the nil GUID is uniform")
+	}
+}
+
+// decodeBase64 reads what the strict encodings of package base64 read.
+func TestDecodeBase64(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	alphabet := "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/AAAAAAAAAAAAAAAA"
+	read := 0
+	for n := range 50 {
+		for range 2000 {
+			text := make([]byte, n)
+			for i := range text {
+				text[i] = alphabet[r.IntN(len(alphabet)-18*r.IntN(2))]
+			}
+			if n > 0 && r.IntN(8) == 0 {
+				text[r.IntN(n)] = "=!\n\x00\xff"[r.IntN(5)]
+			}
+			s := string(text)
+			enc := base64.RawURLEncoding.Strict()
+			if strings.ContainsAny(s, "+/") {
+				enc = base64.RawStdEncoding.Strict()
+			}
+			for _, size := range []int{16, 36} {
+				got := make([]byte, size)
+				want, err := enc.DecodeString(s)
+				good := err == nil && len(want) == size && !strings.Contains(s, "\n")
+				if ok := decodeBase64(got, s); ok != good || ok && !bytes.Equal(got, want) {
+					t.Fatalf("%q: %t and %x, want %t and %x", s, ok, got, good, want)
+				} else if ok {
+					read++
+				}
+			}
+		}
+	}
+	if read < 100 {
+		t.Errorf("%d texts were read: the test tests little", read)
 	}
 }
 

@@ -190,14 +190,19 @@ func HasFold(f event.Field[[]string], want ...string) Predicate {
 // folded is a text that others are compared with whatever the case.
 type folded struct {
 	text string
-	// fixed says that no text of another length equals it: it is of ASCII alone, without the letters k and s, which have
-	// partners of more bytes (the Kelvin sign, the long s).
-	fixed bool
+	// No text of another length equals it, nor one that begins with another byte, if fixed: it is of ASCII alone, without the
+	// letters k and s, which have partners of more bytes (the Kelvin sign, the long s).
+	fixed        bool
+	lower, upper byte // the first byte
 }
 
 func fold(s string) folded {
-	fixed := !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf || strings.ContainsRune("kKsS", r) })
-	return folded{s, fixed}
+	w := folded{text: s}
+	w.fixed = s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf || strings.ContainsRune("kKsS", r) })
+	if w.fixed {
+		w.lower, w.upper = strings.ToLower(s)[0], strings.ToUpper(s)[0]
+	}
+	return w
 }
 
 func folds(list []string) []folded {
@@ -208,9 +213,9 @@ func folds(list []string) []folded {
 	return out
 }
 
-// is reports what strings.EqualFold does, mostly from the length.
-func (w folded) is(v string) bool {
-	if w.fixed && len(v) != len(w.text) {
+// is reports what strings.EqualFold does, mostly from the length and the first byte.
+func (w *folded) is(v string) bool {
+	if w.fixed && (len(v) != len(w.text) || v[0] != w.lower && v[0] != w.upper) {
 		return false
 	}
 	return v == w.text || strings.EqualFold(v, w.text)
@@ -288,7 +293,7 @@ func (d *differs) Eval(ev *event.Event, tr *Trace) Truth {
 	a, b := d.a.Get(ev), d.b.Get(ev)
 	t := Unknown
 	if ok(a, d.a.Path, tr) && ok(b, d.b.Path, tr) {
-		t = truth(!strings.EqualFold(a.V, b.V))
+		t = truth(a.V != b.V && !strings.EqualFold(a.V, b.V)) // mostly they are equal to the byte
 	}
 	if tr.KeepsFacts() {
 		tr.Add(d.a.Path, Show(a), "differs from "+d.b.Path, Show(b), t)

@@ -66,11 +66,6 @@ func TestQuietEventsAllocateNothing(t *testing.T) {
 	e := engine(t)
 	var s rule.Scratch
 	for _, ev := range quiet(t, e) {
-		if id := ev.Token.ID; id.OK() && id.V != "" {
-			if _, err := event.ParseTokenID(id.V); err != nil {
-				continue // base64 makes an error of its own for a malformed id, which is rare
-			}
-		}
 		eval := func() { e.Eval(ev, &s, func(*rule.Verdict) {}) }
 		eval()
 		if n := testing.AllocsPerRun(10, eval); n != 0 {

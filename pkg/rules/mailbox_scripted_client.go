@@ -10,7 +10,7 @@ import (
 )
 
 // scriptMarks are what libraries and command-line tools write into the user agent, in lower case, and what Exchange writes
-// where there was none.
+// where there was none. The second character of each is a letter.
 var scriptMarks = []string{
 	"python-requests", "python-urllib", "aiohttp", "httpx", "curl/", "wget/", "go-http-client", "okhttp", "axios/", "node-fetch",
 	"libwww", "winhttp", "powershell", "postmanruntime", "java/", "[nouseragent]",
@@ -120,7 +120,7 @@ func scripted(fields ...event.Field[string]) rule.Predicate {
 	find := func(text string) string {
 		for i := range len(text) {
 			for _, m := range marks[text[i]] {
-				if len(text)-i >= len(m) && strings.EqualFold(text[i:i+len(m)], m) {
+				if len(text)-i >= len(m) && text[i+1]|' ' == m[1] && strings.EqualFold(text[i:i+len(m)], m) {
 					return m
 				}
 			}
