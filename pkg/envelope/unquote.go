@@ -27,24 +27,10 @@ func (l layered) undo(buf []byte, i int) (_ []byte, n, next int, closed, ok bool
 		if n+16 > len(buf) {
 			buf = grow(buf, n, len(raw)-i)
 		}
-		if n, i = plain(buf, n, raw, i); i == len(raw) {
+		if n, i = l.plain(buf, n, i); i == len(raw) {
 			break
 		}
-		// Nearly all escapes are of a quote or a backslash.
-		if raw[i] == '\\' {
-			if l.layers == 1 && i+2 <= len(raw) && (raw[i+1] == '"' || raw[i+1] == '\\') {
-				buf[n] = raw[i+1]
-				n++
-				i += 2
-				continue
-			}
-			if l.layers == 2 && i+4 <= len(raw) && raw[i+1:i+3] == `\\` && (raw[i+3] == '"' || raw[i+3] == '\\') {
-				buf[n] = raw[i+3]
-				n++
-				i += 4
-				continue
-			}
-		} else if raw[i] != '"' && raw[i] >= ' ' {
+		if c := raw[i]; c != '\\' && c != '"' && c >= ' ' {
 			continue // buf is full
 		}
 		r, size, valid := l.char(i)
@@ -126,22 +112,45 @@ func grow(buf []byte, n, left int) []byte {
 	return next
 }
 
-// plain copies s from i to buf from n, up to a character that a JSON string must escape, or as far as buf has room and 8
-// bytes to spare. It returns where it got to in both.
-func plain(buf []byte, n int, s string, i int) (int, int) {
+// plain copies raw from i to buf from n, with the escapes of quotes and backslashes undone, which nearly all are. It stops in
+// front of anything else that a JSON string must escape, or where buf has no room and 8 bytes to spare, and returns where
+// it got to in both.
+func (l layered) plain(buf []byte, n, i int) (int, int) {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	s := l.raw
+	// What stands for a quote and for a backslash, as the low bytes of a word.
+	size, quoted, slashed := 2, uint64('\\'|'"'<<8), uint64('\\'|'\\'<<8)
+	if l.layers == 2 {
+		size, quoted, slashed = 4, slashed|quoted<<16, slashed|slashed<<16
+	}
+	escapes := uint64(1)<<(8*size) - 1
 	for i+8 <= len(s) && n+16 <= len(buf) {
 		x := binary.LittleEndian.Uint64([]byte(s[i : i+8]))
 		binary.LittleEndian.PutUint64(buf[n:], x)
 		// The lowest bit that is set marks the first byte that is \ or " or below a space.
 		slash, quote := x^ones*'\\', x^ones*'"'
 		stop := ((slash-ones)&^slash | (quote-ones)&^quote | (x-ones*' ')&^x) & highs
-		if stop != 0 {
-			k := bits.TrailingZeros64(stop) >> 3
-			return n + k, i + k
+		if stop == 0 {
+			n += 8
+			i += 8
+			continue
 		}
-		n += 8
-		i += 8
+		k := bits.TrailingZeros64(stop) >> 3
+		n += k
+		i += k
+		if i+8 > len(s) {
+			break
+		}
+		switch binary.LittleEndian.Uint64([]byte(s[i:i+8])) & escapes {
+		case quoted:
+			buf[n] = '"'
+		case slashed:
+			buf[n] = '\\'
+		default:
+			return n, i
+		}
+		n++
+		i += size
 	}
 	for i < len(s) && n+8 < len(buf) {
 		c := s[i]
