@@ -121,7 +121,7 @@ func decodeBase64(dst []byte, s string) bool {
 		bits = bits<<6 | c&63
 		if n += 6; n >= 8 && at < len(dst) {
 			n -= 8
-			dst[at] = byte(bits >> n)
+			dst[at] = byte(bits >> n & 0xff)
 			at++
 		}
 	}
