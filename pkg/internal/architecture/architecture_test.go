@@ -33,7 +33,7 @@ var layers = [][]string{
 	{"pkg/api"},
 	{"pkg/ingest", "pkg/devhost", "pkg/casefile"},
 	{"pkg/store/sqlite", "pkg/store/cosmos", "pkg/store/storetest"},
-	{"pkg/replay/files"},
+	{"pkg/replay/eventhubs", "pkg/replay/files"},
 	{"pkg/replay"},
 	{"pkg/pipeline"},
 	{"pkg/config"},
@@ -61,7 +61,7 @@ var clock = []string{"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "Ti
 
 // leaves are implementations behind an interface. Only the wiring imports them.
 var (
-	leaves = []string{"pkg/store/sqlite", "pkg/store/cosmos", "pkg/notify/teams", "pkg/notify/webhook", "pkg/replay/files"}
+	leaves = []string{"pkg/store/sqlite", "pkg/store/cosmos", "pkg/notify/teams", "pkg/notify/webhook", "pkg/replay/eventhubs", "pkg/replay/files"}
 	wiring = []string{"pkg/app", "pkg/cli"}
 )
 
