@@ -15,19 +15,27 @@ func mailboxTokenTenantMismatch(ref *reference.Data, _ *knobs) *rule.Rule {
 		rule.Not(rule.Listed(event.TokenTenant, ref.FirstPartyTenants())),
 	)
 	unlisted := rule.All(foreign, rule.Not(rule.Listed(event.TokenTenant, partners)))
+	consumers := rule.EqFold(event.TokenTenant, reference.ConsumerTenant)
 	own := rule.Listed(event.TokenTenant, ref.OwnTenants())
 	return &rule.Rule{
 		ID:      "mailbox-token-tenant-mismatch",
 		Title:   "Token of a foreign tenant opened a mailbox or document",
-		Version: 2,
+		Version: 3,
 		Kinds:   []event.Kind{event.Audit},
 		Scope:   tokenAccess(),
 		Legs: []rule.Leg{{
 			ID:       "unknown-tenant",
 			Why:      "the token that opened the mailbox or document belongs to a tenant that is neither its own, nor a partner's, nor Microsoft's",
-			When:     rule.All(unlisted, rule.Not(own)),
+			When:     rule.All(unlisted, rule.Not(own), rule.Not(consumers)),
 			Severity: rule.High,
 			Strength: rule.Strong,
+		}, {
+			// Whose tenant it is, is known: mailbox-consumer-tenant-token weighs that.
+			ID:       "consumer-tenant",
+			Why:      "the token that opened the mailbox or document belongs to the tenant of personal accounts",
+			When:     rule.All(unlisted, consumers),
+			Severity: rule.High,
+			Strength: rule.Moderate,
 		}, {
 			ID:       "other-own-tenant",
 			Why:      "the token that opened the mailbox or document belongs to another of your own tenants, which is not listed as its partner",

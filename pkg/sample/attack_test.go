@@ -1,0 +1,109 @@
+package sample_test
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/assay-sec/assay/pkg/config"
+	"github.com/assay-sec/assay/pkg/reference"
+	"github.com/assay-sec/assay/pkg/rule"
+	"github.com/assay-sec/assay/pkg/rules"
+	"github.com/assay-sec/assay/pkg/sample/made"
+)
+
+// bundledSeed is what the bundled logs are made with: whose mailbox is whose stands in their configuration.
+const bundledSeed = 558
+
+// knowing is the configuration of the bundled logs with all that rules can be told.
+func knowing(t *testing.T) *config.Config {
+	t.Helper()
+	c := bundledConfig(t)
+	own := c.Reference.Tenants[made.TenantID]
+	own.IDP = []reference.IdentityProvider{{Issuer: made.STS, Certs: []string{made.SigningCertificate}}}
+	own.OWAResources = []string{"outlook.office.com"}
+	own.TokenTypes, own.AuthTypes = []string{"V1AppActAs"}, []string{"Bearer"}
+	own.RiskLevels = []string{"high"}
+	own.DeviceCodeApps, own.FICs = []string{}, []string{}
+	own.GuestOIDs, own.VIPs = []string{}, append(own.VIPs, "eee0e12f-2bdf-4988-8c54-9650b16721a8")
+	c.Reference.Tenants[made.TenantID] = own
+	// Readings of the keys documents around the days in question.
+	for day := 12; day <= 17; day++ {
+		c.Reference.Fetches = append(c.Reference.Fetches, reference.Fetch{
+			Document: "common", At: time.Date(2023, 6, day, 0, 0, 0, 0, time.UTC),
+			KIDs: []string{"DqUu8gf-nAgcyjP3-SuplNAXAnc", "-KI3Q9nNR7bRofxmeZoXqbHZGew", "bW8ZcMjBCnJZS-ibX5UQDNStvx4", "1LTMzakihiRla_8z2BEJVXeWMqo"},
+		})
+	}
+	return c
+}
+
+// Every attack fires, in each log, the rules that are named for it, and no other rule with strong evidence.
+func TestAttacksFireTheirRules(t *testing.T) {
+	t.Parallel()
+	made := made.Attacks(bundledSeed)
+	for _, attack := range rules.Attacks() {
+		records := made[attack.ID]
+		for _, trace := range attack.Traces {
+			t.Run(attack.ID+"/"+string(trace.Log), func(t *testing.T) {
+				t.Parallel()
+				if len(records[string(trace.Log)]) == 0 {
+					t.Fatal("there are no records")
+				}
+				strength := fired(t, records[string(trace.Log)])
+				for _, id := range trace.Rules {
+					if _, ok := strength[id]; !ok {
+						t.Errorf("%s does not fire", id)
+					}
+				}
+				for id, s := range strength {
+					if !slices.Contains(trace.Rules, id) && s == rule.Strong {
+						t.Errorf("%s fires, too, with strong evidence", id)
+					}
+				}
+			})
+		}
+	}
+	t.Run("silent", func(t *testing.T) {
+		t.Parallel()
+		for id, s := range fired(t, made["enterprise-key"]["silent"]) {
+			t.Errorf("%s (%s) fires for a forger who makes no mistake", id, s)
+		}
+	})
+	for id, logs := range made {
+		known := map[string]bool{"silent": true}
+		for _, a := range rules.Attacks() {
+			for _, trace := range a.Traces {
+				if a.ID == id {
+					known[string(trace.Log)] = true
+				}
+			}
+		}
+		for log := range maps.Keys(logs) {
+			if !known[log] {
+				t.Errorf("%s leaves records in %s, for which no rule is named", id, log)
+			}
+		}
+	}
+}
+
+// fired returns the strength of each rule that fires on the records, those that observe included.
+func fired(t *testing.T, records []string) map[string]rule.Strength {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "records.ndjson")
+	if err := os.WriteFile(file, []byte(strings.Join(records, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := detect(t, knowing(t), file)
+	if r.Evaluated != int64(len(records)) {
+		t.Errorf("%d of %d records were evaluated: %v", r.Evaluated, len(records), r.Examples)
+	}
+	out := map[string]rule.Strength{}
+	for _, a := range r.Alerts {
+		out[a.Alert.Rule.ID] = max(out[a.Alert.Rule.ID], a.Alert.Strength)
+	}
+	return out
+}
