@@ -42,7 +42,14 @@ func NewDispatcher(c *config.Config, r *Rules, b Backend, getenv func(string) st
 			in, known := vips.Contains(tenant, name)
 			return in && known
 		}},
-		Alerts: b, Deliveries: notify.NewDocuments(b), State: b, Now: now, Log: log,
+		Alerts: b, State: b, Now: now, Log: log,
+		Deliveries: notify.NewDocuments(b, func(id alert.ID) time.Time {
+			day, err := time.Parse(time.DateOnly, string(id.Day()))
+			if err != nil {
+				return time.Time{}
+			}
+			return now().Add(store.Lifetime(day, now(), c.Retention))
+		}),
 		Random: rand.Float64,
 	}
 	for _, s := range c.Subscriptions {

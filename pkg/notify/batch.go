@@ -15,6 +15,7 @@ const (
 	settle    = 30 * time.Second // how long a new alert waits for others like it
 	gather    = 10 * time.Minute // how long a late alert waits for others
 	late      = 24 * time.Hour   // age of the last event at which an alert pages nobody any more
+	backlog   = 5 * time.Minute  // after which what could not go out by itself goes into a digest, however grave
 	maxDigest = 1000             // alerts in one message
 )
 
@@ -43,6 +44,17 @@ func (b *batch) created() time.Time {
 	return t
 }
 
+// waits tells for how long the batch has been due.
+func (b *batch) waits(now time.Time) time.Duration {
+	due := b.members[0].Due
+	for i := range b.members {
+		if b.members[i].Due.Before(due) {
+			due = b.members[i].Due
+		}
+	}
+	return now.Sub(due)
+}
+
 // messageKey returns the key of the message: that of its first attempt, else one made of its deliveries.
 func (b *batch) messageKey() string {
 	if b.key != "" {
@@ -59,15 +71,23 @@ func (b *batch) messageKey() string {
 	return digest(append([]string{string(b.form)}, ids...)...)
 }
 
-// arrange makes batches of what is due, the gravest first. What went out together once stays together, under its key.
-func arrange(open []Delivery, now time.Time) []batch {
+// arrange makes batches of what is due, the gravest first. What went out together once stays together, under its key: a
+// receiver that has seen the key will not look again, so none of it may go out while another part is under way.
+func arrange(unsent []Delivery, now time.Time) []batch {
 	var out []batch
 	repeated := map[string]int{}
+	waiting := map[string]bool{}
+	for i := range unsent {
+		if d := &unsent[i]; d.Key != "" && d.Due.After(now) {
+			waiting[d.Key] = true
+		}
+	}
 	var lates, news []Delivery
-	for _, d := range open {
+	for _, d := range unsent {
 		ready := !d.Due.After(now)
 		switch {
-		case d.Key != "" && ready:
+		case d.State == Claimed && !ready: // somebody is at it
+		case d.Key != "" && !waiting[d.Key]:
 			i, known := repeated[d.Key]
 			if !known {
 				i = len(out)
@@ -98,11 +118,16 @@ func arrange(open []Delivery, now time.Time) []batch {
 			out = append(out, batch{form: form, members: group})
 		}
 	}
-	slices.SortStableFunc(out, func(x, y batch) int {
+	order(out)
+	return out
+}
+
+// order sorts batches: the gravest first, then the oldest.
+func order(batches []batch) {
+	slices.SortStableFunc(batches, func(x, y batch) int {
 		return cmp.Or(-cmp.Compare(x.severity(), y.severity()), x.created().Compare(y.created()),
 			strings.Compare(x.members[0].ID, y.members[0].ID))
 	})
-	return out
 }
 
 // together returns what goes out now of deliveries that are related: nothing before the first of them is due, then all that
@@ -171,23 +196,35 @@ func relations(a *alert.Alert) []string {
 }
 
 // allot cuts the batches to what may go out now. Where they are more than the budget, the gravest go out by themselves, and
-// what is left of the fresh ones as one digest.
-func allot(batches []batch, budget int) []batch {
+// what is left of the fresh ones as one digest. Where some have waited so long that the budget has not been enough for
+// minutes, or the receiver too slow, all of the fresh ones do: people are to hear late of many rather than of few.
+func allot(batches []batch, budget int, now time.Time) []batch {
 	switch {
 	case budget <= 0:
 		return nil
 	case len(batches) <= budget:
 		return batches
 	}
-	out := slices.Clone(batches[:budget-1])
-	rest := batch{form: Digest}
-	for _, b := range batches[budget-1:] {
-		if b.key == "" && len(rest.members)+len(b.members) <= maxDigest {
-			rest.members = append(rest.members, b.members...)
+	behind := slices.ContainsFunc(batches, func(b batch) bool { return b.key == "" && b.waits(now) > backlog })
+	var out []batch
+	var rest []Delivery
+	for _, b := range batches {
+		switch {
+		case (b.key != "" || !behind) && len(out) < budget-1:
+			out = append(out, b)
+		case b.key == "":
+			rest = append(rest, b.members...)
 		}
 	}
-	if len(rest.members) < 2 {
-		return append(out, batches[budget-1])
+	form := Digest
+	if len(rest) == 1 {
+		form = Single
 	}
-	return append(out, rest)
+	for part := range slices.Chunk(rest, maxDigest) {
+		if len(out) < budget {
+			out = append(out, batch{form: form, members: part})
+		}
+	}
+	order(out)
+	return out
 }

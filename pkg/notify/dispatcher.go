@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/assay-sec/assay/pkg/alert"
@@ -69,7 +70,7 @@ const (
 	lastDelay  = time.Hour
 	longestAsk = 24 * time.Hour // for which a receiver's wish not to be called is obeyed
 	longHold   = 5 * time.Minute
-	patience   = 3 // failures in a row after which a receiver that answers is left alone for a while
+	patience   = 3 // failures in a row after which a receiver is left alone for a while
 
 	delayGrowth = 3
 )
@@ -161,6 +162,7 @@ func (d *Dispatcher) Send(ctx context.Context) (Report, error) {
 type pass struct {
 	*Dispatcher
 	t      *Target
+	mu     sync.Mutex
 	report Report
 }
 
@@ -182,7 +184,7 @@ func (p *pass) run(ctx context.Context) error {
 	if !st.Disabled.IsZero() || st.NotBefore.After(started) {
 		return nil
 	}
-	for _, b := range allot(arrange(open, started), budget) {
+	for _, b := range allot(arrange(open, started), budget, started) {
 		if ctx.Err() != nil || p.o.Now().Sub(started) >= passTime {
 			return nil //nolint:nilerr // what is left is due in the next pass
 		}
@@ -190,23 +192,28 @@ func (p *pass) run(ctx context.Context) error {
 		if err != nil || !ok {
 			return err
 		}
+		sent := p.report.Messages
 		if err := p.deliver(ctx, b); err != nil {
 			return err
+		}
+		if p.report.Messages == sent {
+			if err := p.giveBack(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// open returns what may be sent now or later, and gives up what is too old.
+// open returns what may be sent now or later or is under way, and gives up what is too old.
 func (p *pass) open(ctx context.Context, now time.Time) ([]Delivery, error) {
 	var open, old []Delivery
 	for d, err := range p.o.Deliveries.Unsent(ctx, p.t.Subscription.Name) {
 		switch {
 		case err != nil:
 			return nil, err
-		case d.State == Claimed && d.Due.After(now): // somebody is at it
 		case d.State != Pending && d.State != Claimed:
-		case now.Sub(d.Created) > p.t.Subscription.GiveUp:
+		case now.Sub(d.Created) > p.t.Subscription.GiveUp && (d.State == Pending || !d.Due.After(now)):
 			old = append(old, d)
 		default:
 			open = append(open, d)
@@ -233,6 +240,8 @@ func (p *pass) replace(ctx context.Context, d Delivery, counter *int) error {
 	case err != nil:
 		return err
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	*counter++
 	return nil
 }
@@ -250,6 +259,19 @@ func (p *pass) begin(ctx context.Context) (ok bool, err error) {
 		st.Count++
 		return true
 	})
+}
+
+// giveBack returns a message of the minute that was taken for one that somebody else had.
+func (p *pass) giveBack(ctx context.Context) error {
+	minute := p.o.Now().UTC().Truncate(time.Minute)
+	_, err := changeStanding(ctx, p.o.State, p.t.Subscription.Name, func(st *Standing) bool {
+		if !st.Minute.Equal(minute) || st.Count == 0 {
+			return false
+		}
+		st.Count--
+		return true
+	})
+	return err
 }
 
 // deliver claims, sends and records the batch, in this order.
@@ -271,11 +293,13 @@ func (p *pass) deliver(ctx context.Context, b batch) error {
 		return p.failed(ctx, claimed, err)
 	}
 	now := p.o.Now().UTC()
-	for _, d := range claimed {
+	err = parallel(len(claimed), func(i int) error {
+		d := claimed[i]
 		d.State, d.SentAt, d.Reason = Sent, now, ""
-		if err := p.replace(ctx, d, &p.report.Sent); err != nil {
-			return err
-		}
+		return p.replace(ctx, d, &p.report.Sent)
+	})
+	if err != nil {
+		return err
 	}
 	_, err = changeStanding(ctx, p.o.State, p.t.Subscription.Name, func(st *Standing) bool {
 		was := st.Failures
@@ -285,34 +309,84 @@ func (p *pass) deliver(ctx context.Context, b batch) error {
 	return err
 }
 
-// claim claims the deliveries and adds their alerts to the message. Nothing is sent before all are claimed.
+// claim claims the deliveries and adds their alerts to the message. Nothing is sent before all are claimed. Who claims the
+// first of them has the message: of two that are at the same one, the other leaves all of it alone, for both would send
+// a part under the same key.
 func (p *pass) claim(ctx context.Context, members []Delivery, m *Message) ([]Delivery, error) {
+	var mu sync.Mutex
 	var claimed []Delivery
-	for _, d := range members {
-		a, err := p.o.Alerts.Alert(ctx, d.Tenant, d.Alert)
-		if errors.Is(err, store.ErrNotFound) {
-			d.State, d.Reason = Dead, "the alert is no longer in the store"
-			if err := p.replace(ctx, d, &p.report.Dead); err != nil {
-				return nil, err
+	one := func(i int) error {
+		d, a, err := p.claimOne(ctx, members[i], m)
+		if err != nil || d == nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		claimed = append(claimed, *d)
+		m.Items = append(m.Items, Item{Alert: a, Change: d.Change})
+		return nil
+	}
+	for i := range members {
+		if err := one(i); err != nil {
+			if errors.Is(err, store.ErrConflict) {
+				return nil, nil
 			}
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read alert %s: %w", d.Alert, err)
-		}
-		d.State, d.Key, d.Form, d.Due = Claimed, m.Key, m.Form, p.o.Now().UTC().Add(claimTime)
-		d.Attempts++
-		d, err = p.o.Deliveries.Replace(ctx, d)
-		if errors.Is(err, store.ErrConflict) {
-			continue
-		}
-		if err != nil {
 			return nil, err
 		}
-		claimed = append(claimed, d)
-		m.Items = append(m.Items, Item{Alert: a, Change: d.Change})
+		if len(claimed) > 0 {
+			err := parallel(len(members)-i-1, func(j int) error {
+				if err := one(i + 1 + j); !errors.Is(err, store.ErrConflict) {
+					return err
+				}
+				return nil // it went out otherwise
+			})
+			return claimed, err
+		}
 	}
-	return claimed, nil
+	return nil, nil
+}
+
+// claimOne claims one delivery. It returns nil for one whose alert is gone.
+func (p *pass) claimOne(ctx context.Context, d Delivery, m *Message) (*Delivery, alert.Alert, error) {
+	a, err := p.o.Alerts.Alert(ctx, d.Tenant, d.Alert)
+	if errors.Is(err, store.ErrNotFound) {
+		d.State, d.Reason = Dead, "the alert is no longer in the store"
+		return nil, a, p.replace(ctx, d, &p.report.Dead)
+	}
+	if err != nil {
+		return nil, a, fmt.Errorf("read alert %s: %w", d.Alert, err)
+	}
+	d.State, d.Key, d.Form, d.Due = Claimed, m.Key, m.Form, p.o.Now().UTC().Add(claimTime)
+	d.Attempts++
+	d, err = p.o.Deliveries.Replace(ctx, d)
+	return &d, a, err
+}
+
+// workers is how many documents of one message are written at once: a digest has up to a thousand, and its claims last
+// only so long.
+const workers = 8
+
+// parallel calls do with the numbers below n, several at once, and returns the first error, after which it begins no more.
+func parallel(n int, do func(int) error) error {
+	var next atomic.Int64
+	var failed atomic.Bool
+	errs := make([]error, min(n, workers))
+	var wg sync.WaitGroup
+	for w := range errs {
+		wg.Go(func() {
+			for !failed.Load() {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return
+				}
+				if errs[w] = do(i); errs[w] != nil {
+					failed.Store(true)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 // failed records what is to become of the deliveries and of the subscription.
@@ -321,16 +395,23 @@ func (p *pass) failed(ctx context.Context, claimed []Delivery, cause error) erro
 	errors.As(cause, &f) // any other error may hold what must not be stored
 	now := p.o.Now().UTC()
 	ask := min(max(f.After, 0), longestAsk)
-	for _, d := range claimed {
+	attempts := 0
+	for i := range claimed {
+		attempts = max(attempts, claimed[i].Attempts)
+	}
+	due := now.Add(max(ask, p.delay(attempts))) // of all: they go out together again
+	err := parallel(len(claimed), func(i int) error {
+		d := claimed[i]
 		d.Reason = f.Error()
-		counter := &p.report.Parked
-		if d.State = Parked; f.Remedy == Retry {
-			d.State, counter = Pending, &p.report.Retried
-			d.Due = now.Add(max(ask, p.delay(d.Attempts)))
+		if f.Remedy != Retry {
+			d.State = Parked
+			return p.replace(ctx, d, &p.report.Parked)
 		}
-		if err := p.replace(ctx, d, counter); err != nil {
-			return err
-		}
+		d.State, d.Due = Pending, due
+		return p.replace(ctx, d, &p.report.Retried)
+	})
+	if err != nil {
+		return err
 	}
 	name := p.t.Subscription.Name
 	about := []any{"subscription", name, "deliveries", len(claimed), "reason", f.Error()}
@@ -339,7 +420,7 @@ func (p *pass) failed(ctx context.Context, claimed []Delivery, cause error) erro
 	} else {
 		p.o.Log.WarnContext(ctx, "a message was not accepted", about...)
 	}
-	_, err := changeStanding(ctx, p.o.State, name, func(st *Standing) bool {
+	_, err = changeStanding(ctx, p.o.State, name, func(st *Standing) bool {
 		st.Reason = f.Error()
 		switch f.Remedy {
 		case Disable:
@@ -349,7 +430,7 @@ func (p *pass) failed(ctx context.Context, claimed []Delivery, cause error) erro
 		default:
 			st.Failures++
 			hold := ask
-			if f.Status == 0 || st.Failures >= patience { // who does not answer costs a timeout each time
+			if st.Failures >= patience {
 				hold = max(hold, min(p.delay(st.Failures), longHold))
 			}
 			if until := now.Add(hold); until.After(st.NotBefore) {
@@ -370,17 +451,25 @@ func (p *pass) delay(attempts int) time.Duration {
 	return time.Duration(float64(delay) * (0.75 + p.o.Random()/2))
 }
 
-// Revive makes what was parked or given up due again: the delivery of that id, or all of the subscription where id is
-// empty. The subscription itself is enabled. It tells how many deliveries there were.
+// Revive makes what was parked or given up due again: the delivery of that id, with those that went out in one message with
+// it, or all of the subscription where id is empty. The subscription itself is enabled. It tells how many deliveries
+// there were.
 func (d *Dispatcher) Revive(ctx context.Context, subscription, id string) (int, error) {
 	var found []Delivery
 	for x, err := range d.o.Deliveries.Unsent(ctx, subscription) {
 		if err != nil {
 			return 0, fmt.Errorf("revive deliveries of %s: %w", subscription, err)
 		}
-		if (x.State == Parked || x.State == Dead) && (id == "" || x.ID == id) {
+		if x.State == Parked || x.State == Dead {
 			found = append(found, x)
 		}
+	}
+	if id != "" {
+		key := ""
+		if i := slices.IndexFunc(found, func(x Delivery) bool { return x.ID == id }); i >= 0 {
+			key = found[i].Key
+		}
+		found = slices.DeleteFunc(found, func(x Delivery) bool { return x.ID != id && (key == "" || x.Key != key) })
 	}
 	now := d.o.Now().UTC()
 	p := pass{Dispatcher: d}

@@ -16,6 +16,7 @@ import (
 	"github.com/assay-sec/assay/pkg/notify"
 	"github.com/assay-sec/assay/pkg/rule"
 	"github.com/assay-sec/assay/pkg/store"
+	"github.com/assay-sec/assay/pkg/store/sqlite"
 )
 
 const contoso = "3c6b4e1a-6a4f-4bde-9a3b-0d7b3b3f1e11"
@@ -47,7 +48,7 @@ type bench struct {
 	now    time.Time
 	alerts map[alert.ID]alert.Alert
 	log    bytes.Buffer
-	state  store.State
+	state  *sqlite.Store
 	keep   notify.Deliveries
 	*notify.Dispatcher
 }
@@ -75,7 +76,7 @@ func subscribe(name string) *subscriber {
 func newBench(t *testing.T, subs ...*subscriber) *bench {
 	t.Helper()
 	s := memory(t)
-	b := &bench{t: t, now: began, alerts: map[alert.ID]alert.Alert{}, state: s, keep: notify.NewDocuments(s)}
+	b := &bench{t: t, now: began, alerts: map[alert.ID]alert.Alert{}, state: s, keep: notify.NewDocuments(s, never)}
 	b.restart(b.keep, subs...)
 	return b
 }
@@ -422,5 +423,136 @@ func TestOneThatIsDownDelaysNobody(t *testing.T) {
 	}
 	if left := b.unsent("down"); len(left) != 0 {
 		t.Errorf("%d left", len(left))
+	}
+}
+
+// Several instances may send at once. Each alert goes out once, and no key twice: a receiver that knows the key would
+// not look at what else it holds.
+func TestInstancesThatSendAtOnce(t *testing.T) {
+	t.Parallel()
+	for round := range 3 {
+		var mu sync.Mutex
+		told, keys := map[alert.ID]int{}, map[string]int{}
+		soc := subscribe("soc")
+		soc.PerMinute = 3
+		b := newBench(t)
+		others := make([]*notify.Dispatcher, 4)
+		for i := range others {
+			b.restartWith(b.keep, []notify.Target{{Subscription: soc.Subscription, Notifier: notifier(func(m *notify.Message) error {
+				mu.Lock()
+				defer mu.Unlock()
+				keys[m.Key]++
+				for _, i := range m.Items {
+					told[i.Alert.ID]++
+				}
+				return nil
+			})}})
+			others[i] = b.Dispatcher
+		}
+		for i := range 60 {
+			a := made(i)
+			a.Subject.Session = fmt.Sprint(round, i%7)
+			b.store(a)
+		}
+		b.pass(time.Minute)
+		for range 15 {
+			var wg sync.WaitGroup
+			for _, d := range others {
+				wg.Go(func() {
+					if _, err := d.Send(t.Context()); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			b.pass(time.Minute)
+		}
+		if len(told) != 60 || len(b.unsent("soc")) != 0 {
+			t.Errorf("%d alerts told, left %d", len(told), len(b.unsent("soc")))
+		}
+		for id, n := range told {
+			if n != 1 {
+				t.Errorf("alert %s went out %d times", id, n)
+			}
+		}
+		for key, n := range keys {
+			if n != 1 {
+				t.Errorf("key %s went out %d times", key, n)
+			}
+		}
+	}
+}
+
+type notifier func(m *notify.Message) error
+
+func (n notifier) Notify(_ context.Context, m *notify.Message) error { return n(m) }
+
+// A message that was cut short goes out again as a whole: not before all of it is due, and revived in one piece.
+func TestAMessageStaysWhole(t *testing.T) {
+	t.Parallel()
+	soc := subscribe("soc")
+	soc.send = func(context.Context, *notify.Message) error { return &notify.Failure{Status: 502} }
+	b := newBench(t, soc)
+	for i := range 5 {
+		a := made(i)
+		a.Subject.Session = "s"
+		b.store(a)
+	}
+	b.pass(time.Minute)
+	b.send()
+	first := b.unsent("soc")
+	later := first[2]
+	later.Due = b.now.Add(2 * time.Minute)
+	if _, err := b.keep.Replace(t.Context(), later); err != nil {
+		t.Fatal(err)
+	}
+	b.pass(time.Minute)
+	if b.send(); len(soc.got) != 1 {
+		t.Fatal("a part of it went out again")
+	}
+	soc.send = func(context.Context, *notify.Message) error { return &notify.Failure{Status: 400, Remedy: notify.Park} }
+	b.pass(2 * time.Minute)
+	b.send()
+	soc.send = nil
+	if n, err := b.Revive(t.Context(), "soc", first[3].ID); err != nil || n != 5 {
+		t.Errorf("revived %d, %v", n, err)
+	}
+	b.send()
+	if len(soc.got) != 3 {
+		t.Fatalf("%d messages", len(soc.got))
+	}
+	for _, m := range soc.got {
+		if len(m.Items) != 5 || m.Key != soc.got[0].Key {
+			t.Errorf("%d alerts under %s", len(m.Items), m.Key)
+		}
+	}
+}
+
+// Where the budget is not enough for minutes, or the receiver too slow, everything waiting goes out at once.
+func TestABacklogGoesIntoADigest(t *testing.T) {
+	t.Parallel()
+	soc := subscribe("soc")
+	flaky := 0
+	soc.send = func(_ context.Context, m *notify.Message) error {
+		if flaky++; flaky%3 > 0 {
+			return &notify.Failure{Status: 503, After: 10 * time.Second}
+		}
+		return nil
+	}
+	b := newBench(t, soc)
+	for i := range 500 {
+		a := made(i)
+		graded(&a, []rule.Severity{rule.Medium, rule.High, rule.Critical}[i%3])
+		b.store(a)
+	}
+	for range 20 {
+		b.pass(time.Minute)
+		b.send()
+	}
+	if left := b.unsent("soc"); len(left) != 0 {
+		t.Errorf("%d of 500 left after twenty minutes", len(left))
+	}
+	if len(soc.got) > 60 {
+		t.Errorf("%d messages", len(soc.got))
 	}
 }

@@ -8,30 +8,42 @@ import (
 	"iter"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/assay-sec/assay/pkg/alert"
 	"github.com/assay-sec/assay/pkg/store"
 )
 
-// Documents are Deliveries kept as documents of a store. What is owed and what is sent stand under different ids, so that
-// looking for what is due does not read all that was ever sent.
+// Documents are Deliveries kept as documents of a store, those of a subscription in a partition. What is owed and what is
+// sent stand under different ids, so that looking for what is due does not read all that was ever sent. Both expire with
+// their alert: as long as it can change, it is known what was told of it.
 //
 // The document that says "sent" is written before the other is deleted, and a claim looks for it after it is written. So
 // a delivery that is made again after it was sent, by somebody who looked before, is found out before it goes out again.
-type Documents struct{ state store.State }
+type Documents struct {
+	store   store.Collections
+	expires func(alert.ID) time.Time
+}
 
 var _ Deliveries = (*Documents)(nil)
 
-// NewDocuments returns the deliveries in the store.
-func NewDocuments(s store.State) *Documents { return &Documents{s} }
+// NewDocuments returns the deliveries in the store. expires tells when an alert does.
+func NewDocuments(s store.Collections, expires func(alert.ID) time.Time) *Documents {
+	return &Documents{s, expires}
+}
 
 const (
-	owed = "delivery.owed."
-	done = "delivery.sent."
+	owed = "owed."
+	done = "sent."
 )
 
 func documentID(prefix string, d *Delivery) string {
-	return prefix + d.Subscription + "." + string(d.Alert) + "." + strconv.FormatInt(d.Revision, 10)
+	return prefix + string(d.Alert) + "." + strconv.FormatInt(d.Revision, 10)
+}
+
+// of returns the documents of a subscription.
+func (s *Documents) of(subscription string) store.State {
+	return s.store.In(store.Deliveries, subscription)
 }
 
 // Create implements Deliveries.
@@ -48,7 +60,7 @@ func (s *Documents) Create(ctx context.Context, d Delivery) (bool, error) {
 }
 
 func (s *Documents) sent(ctx context.Context, d *Delivery) (bool, error) {
-	_, err := s.state.Load(ctx, documentID(done, d))
+	_, err := s.of(d.Subscription).Load(ctx, documentID(done, d))
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
@@ -60,7 +72,7 @@ func (s *Documents) save(ctx context.Context, id string, d Delivery, version str
 	if err != nil {
 		return d, fmt.Errorf("write delivery %s: %w", d.ID, err)
 	}
-	doc, err := s.state.Save(ctx, store.Document{ID: id, Body: body, Version: version})
+	doc, err := s.of(d.Subscription).Save(ctx, store.Document{ID: id, Body: body, Version: version, Expires: s.expires(d.Alert)})
 	if err != nil {
 		return d, fmt.Errorf("save delivery %s: %w", d.ID, err)
 	}
@@ -89,7 +101,9 @@ func (s *Documents) Replace(ctx context.Context, d Delivery) (Delivery, error) {
 		return d, fmt.Errorf("replace delivery %s, which is sent: %w", d.ID, store.ErrConflict)
 	}
 	// The message is out: whoever else claims it by now, that it was sent is true.
-	out, err := s.save(ctx, documentID(done, &d), d, "")
+	mark := d
+	mark.Related = nil
+	out, err := s.save(ctx, documentID(done, &d), mark, "")
 	if err != nil {
 		return d, err
 	}
@@ -100,7 +114,7 @@ func (s *Documents) Replace(ctx context.Context, d Delivery) (Delivery, error) {
 }
 
 func (s *Documents) drop(ctx context.Context, d *Delivery) error {
-	if err := s.state.Delete(ctx, store.Document{ID: documentID(owed, d), Version: d.Version}); err != nil {
+	if err := s.of(d.Subscription).Delete(ctx, store.Document{ID: documentID(owed, d), Version: d.Version}); err != nil {
 		return fmt.Errorf("remove delivery %s from what is owed: %w", d.ID, err)
 	}
 	return nil
@@ -110,8 +124,8 @@ func (s *Documents) drop(ctx context.Context, d *Delivery) error {
 func (s *Documents) Told(ctx context.Context, subscription string, id alert.ID) ([]int64, error) {
 	var told []int64
 	for _, prefix := range []string{owed, done} {
-		prefix += subscription + "." + string(id) + "."
-		for doc, err := range s.state.List(ctx, prefix) {
+		prefix += string(id) + "."
+		for doc, err := range s.of(subscription).List(ctx, prefix) {
 			if err != nil {
 				return nil, fmt.Errorf("list the deliveries of alert %s: %w", id, err)
 			}
@@ -127,8 +141,17 @@ func (s *Documents) Told(ctx context.Context, subscription string, id alert.ID) 
 
 // Unsent implements Deliveries.
 func (s *Documents) Unsent(ctx context.Context, subscription string) iter.Seq2[Delivery, error] {
+	return s.list(ctx, subscription, owed)
+}
+
+// Sent yields the deliveries of the subscription that are sent and have not expired.
+func (s *Documents) Sent(ctx context.Context, subscription string) iter.Seq2[Delivery, error] {
+	return s.list(ctx, subscription, done)
+}
+
+func (s *Documents) list(ctx context.Context, subscription, prefix string) iter.Seq2[Delivery, error] {
 	return func(yield func(Delivery, error) bool) {
-		for doc, err := range s.state.List(ctx, owed+subscription+".") {
+		for doc, err := range s.of(subscription).List(ctx, prefix) {
 			if err != nil {
 				yield(Delivery{}, fmt.Errorf("list the deliveries of %s: %w", subscription, err))
 				return

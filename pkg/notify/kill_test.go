@@ -26,7 +26,7 @@ import (
 	"github.com/assay-sec/assay/pkg/store"
 )
 
-var hostileAlerts = flag.Int("hostile-alerts", 200, "alerts that are sent to hostile receivers while the dispatcher is killed")
+var hostileAlerts = flag.Int("hostile-alerts", alertsByDefault, "alerts that are sent to hostile receivers while the dispatcher is killed")
 
 var errKilled = errors.New("the process is dead")
 
@@ -167,7 +167,7 @@ type counted struct {
 	notify.Notifier
 	t     *testing.T
 	life  *life
-	state store.State
+	state store.Collections
 	name  string
 	order *[]rule.Severity // of the messages of this pass
 }
@@ -177,8 +177,8 @@ func (c *counted) Notify(ctx context.Context, m *notify.Message) error {
 		return err
 	}
 	for _, i := range m.Items {
-		id := fmt.Sprintf("delivery.sent.%s.%s.%d", c.name, i.Alert.ID, i.Alert.Revision)
-		if _, err := c.state.Load(context.WithoutCancel(ctx), id); !errors.Is(err, store.ErrNotFound) {
+		id := fmt.Sprintf("sent.%s.%d", i.Alert.ID, i.Alert.Revision)
+		if _, err := c.state.In(store.Deliveries, c.name).Load(context.WithoutCancel(ctx), id); !errors.Is(err, store.ErrNotFound) {
 			c.t.Errorf("%s is sent although it is recorded as sent: %v", i.Alert.ID, err)
 		}
 	}
