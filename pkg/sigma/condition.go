@@ -156,7 +156,7 @@ func (p *conditionParser) operand(depth int) (*expression, error) {
 			return nil, closing.fail("the bracket that opens at character %d is not closed", t.at+1)
 		}
 		return e, nil
-	case p.peek().is("of") && !slices.Contains(p.names, t.text):
+	case p.peek().is("of"):
 		return p.quantified(t)
 	case t.text == ")", t.is("and"), t.is("or"), t.is("of"), t.is("them"):
 		return nil, t.fail("%q stands where a name should", t.text)
