@@ -60,9 +60,9 @@ func syntax(err error) (line int, text string, eof bool) {
 type entry struct{ key, value *yaml.Node }
 
 // mapping returns the entries of a map whose keys are texts.
-func (d *document) mapping(n *yaml.Node) []entry {
+func (d *document) mapping(n *yaml.Node, what string) []entry {
 	if n.Kind != yaml.MappingNode {
-		d.fail(n, "is not a map")
+		d.fail(n, "%s is to be a map", what)
 		return nil
 	}
 	var out []entry
@@ -137,7 +137,7 @@ var elsewhere = map[string]string{
 func (c *compiler) rule(d *document, root *yaml.Node, fallback string) *rule.Rule {
 	d.aliases(root)
 	at := map[string]*yaml.Node{}
-	for _, e := range d.mapping(root) {
+	for _, e := range d.mapping(root, "a rule") {
 		at[e.key.Value] = e.value
 		if why := elsewhere[e.key.Value]; why != "" {
 			d.fail(e.key, "%s", why)
@@ -173,7 +173,7 @@ func (c *compiler) rule(d *document, root *yaml.Node, fallback string) *rule.Rul
 	from := d.source(at["logsource"])
 	if from == nil {
 		if at["detection"] != nil {
-			d.mapping(at["detection"])
+			d.mapping(at["detection"], "detection")
 		}
 		return nil
 	}
@@ -275,8 +275,11 @@ func (d *document) source(n *yaml.Node) *source {
 		return nil
 	}
 	at := map[string]*yaml.Node{}
-	for _, e := range d.mapping(n) {
+	for _, e := range d.mapping(n, "logsource") {
 		at[e.key.Value] = e.value
+	}
+	if n.Kind != yaml.MappingNode {
+		return nil
 	}
 	product, service := at["product"], at["service"]
 	if service == nil {
@@ -333,7 +336,7 @@ func (d *document) own(c *compiler, r *rule.Rule, leg *rule.Leg, from *source, n
 		"evades":  func(v *yaml.Node) { r.Doc.Evades = d.text(v, "evades") },
 		"runbook": func(v *yaml.Node) { r.Doc.Runbook = d.texts(v, "runbook") },
 	}
-	for _, e := range d.mapping(n) {
+	for _, e := range d.mapping(n, "assay") {
 		read, ok := known[e.key.Value]
 		if !ok {
 			d.fail(e.key, "assay has no key %q%s", e.key.Value, suggestion(e.key.Value, slices.Sorted(maps.Keys(known))))
@@ -354,7 +357,7 @@ func (c *compiler) detection(d *document, from source, n *yaml.Node) []rule.Pred
 	}
 	var condition *yaml.Node
 	var names []string
-	for _, e := range d.mapping(n) {
+	for _, e := range d.mapping(n, "detection") {
 		switch e.key.Value {
 		case "condition":
 			condition = e.value

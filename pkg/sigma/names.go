@@ -18,6 +18,7 @@ type binding func(*wants) values
 type named struct {
 	path string // that evidence and the blind-spot report show
 	bind binding
+	name string // in the case in which feeds write it
 	// below binds what stands under a path of names inside; nil where nothing can.
 	below func(*wants, []string) values
 }
@@ -33,44 +34,45 @@ func normal(name string) string {
 func (n names) add(f named, aliases string) {
 	for _, a := range append(strings.Fields(aliases), f.path) {
 		if _, taken := n[normal(a)]; !taken {
+			f.name = a
 			n[normal(a)] = f
 		}
 	}
 }
 
 func (n names) text(f event.Field[string], aliases string) {
-	n.add(named{f.Path, func(*wants) values { return text{f} }, nil}, aliases)
+	n.add(named{path: f.Path, bind: func(*wants) values { return text{f} }}, aliases)
 }
 
 func (n names) number(f event.Field[int64], words map[string]int64, aliases string) {
-	n.add(named{f.Path, func(*wants) values { return number{f, words} }, nil}, aliases)
+	n.add(named{path: f.Path, bind: func(*wants) values { return number{f, words} }}, aliases)
 }
 
 func (n names) flag(f event.Field[bool], aliases string) {
-	n.add(named{f.Path, func(*wants) values { return flag{f} }, nil}, aliases)
+	n.add(named{path: f.Path, bind: func(*wants) values { return flag{f} }}, aliases)
 }
 
 func (n names) address(f event.Field[netip.Addr], aliases string) {
-	n.add(named{f.Path, func(*wants) values { return address{f} }, nil}, aliases)
+	n.add(named{path: f.Path, bind: func(*wants) values { return address{f} }}, aliases)
 }
 
 func (n names) instant(f event.Field[time.Time], aliases string) {
-	n.add(named{f.Path, func(*wants) values { return instant{f} }, nil}, aliases)
+	n.add(named{path: f.Path, bind: func(*wants) values { return instant{f} }}, aliases)
 }
 
 func (n names) list(f event.Field[[]string], aliases string) {
-	n.add(named{f.Path, func(*wants) values { return list{f} }, nil}, aliases)
+	n.add(named{path: f.Path, bind: func(*wants) values { return list{f} }}, aliases)
 }
 
 // first adds a field that is the first of several that was logged.
 func (n names) first(path, aliases string, of ...binding) {
-	n.add(named{path, func(w *wants) values {
+	n.add(named{path: path, bind: func(w *wants) values {
 		var f firstOf
 		for _, b := range of {
 			f = append(f, b(w))
 		}
 		return f
-	}, nil}, aliases)
+	}}, aliases)
 }
 
 // extra binds a value that the record holds as one text.
@@ -88,7 +90,7 @@ func (n names) scalars(prefix string, spelled func(string) decode.Extra, entries
 	for _, entry := range strings.Fields(entries) {
 		name, aliases, _ := strings.Cut(entry, "=")
 		path := prefix + name
-		n.add(named{path, extra(spelled(name), path), nil}, name+" "+strings.ReplaceAll(aliases, ",", " "))
+		n.add(named{path: path, bind: extra(spelled(name), path)}, name+" "+strings.ReplaceAll(aliases, ",", " "))
 	}
 }
 
@@ -97,7 +99,7 @@ func (n names) nested(prefix string, spelled func(string) decode.Extra, entries 
 	for _, entry := range strings.Fields(entries) {
 		name, aliases, _ := strings.Cut(entry, "=")
 		path, x := prefix+name, spelled(name)
-		n.add(named{path, under(x, path), func(w *wants, inner []string) values {
+		n.add(named{path: path, bind: under(x, path), below: func(w *wants, inner []string) values {
 			return inside{w.field(x, path), inner}
 		}}, name+" "+strings.ReplaceAll(aliases, ",", " "))
 	}
@@ -135,13 +137,19 @@ func (n names) find(name string) (path string, bind binding, ok bool) {
 	return "", nil, false
 }
 
-// all returns the names.
-func (n names) all() []string { return slices.Sorted(maps.Keys(n)) }
+// all returns the names as feeds write them.
+func (n names) all() []string {
+	out := make([]string, 0, len(n))
+	for _, key := range slices.Sorted(maps.Keys(n)) {
+		out = append(out, n[key].name)
+	}
+	return out
+}
 
 // common are fields that every kind of event has.
 func (n names) common() {
-	n.add(named{"category", func(*wants) values { return always(func(e *event.Event) string { return e.Category }) }, nil}, "logType tableName type")
-	n.add(named{"tenant", func(*wants) values { return always(func(e *event.Event) string { return e.Tenant }) }, nil}, "tenantId aadTenantId")
+	n.add(named{path: "category", bind: func(*wants) values { return always(func(e *event.Event) string { return e.Category }) }}, "logType tableName type")
+	n.add(named{path: "tenant", bind: func(*wants) values { return always(func(e *event.Event) string { return e.Tenant }) }}, "tenantId aadTenantId")
 	n.instant(event.EventTime, "time timestamp timeGenerated createdDateTime creationTime activityDateTime")
 	n.address(event.IP, "ipAddress callerIpAddress clientIP clientIPAddress actorIpAddress sourceIP srcIP ip")
 	n.text(event.UserAgent, "userAgent")
@@ -209,9 +217,9 @@ var signInNames = func() names {
 	n.first("signIn.location.countryOrRegion", "location country countryOrRegion location.countryOrRegion locationDetails.countryOrRegion",
 		under(place, "signIn.location.countryOrRegion", "countryOrRegion"), extra(country, "signIn.location"))
 	inPlace := func(w *wants, inner []string) values { return inside{w.field(place, "signIn.location"), inner} }
-	n["location"] = named{n["location"].path, n["location"].bind, inPlace}
-	n.add(named{"signIn.location.*", under(place, "signIn.location"), inPlace}, "locationDetails")
-	n["status"] = named{n["status"].path, n["status"].bind, func(w *wants, inner []string) values {
+	n["location"] = named{path: n["location"].path, bind: n["location"].bind, below: inPlace, name: "location"}
+	n.add(named{path: "signIn.location.*", bind: under(place, "signIn.location"), below: inPlace}, "locationDetails")
+	n["status"] = named{path: n["status"].path, bind: n["status"].bind, name: "status", below: func(w *wants, inner []string) values {
 		return inside{w.field(s("status"), "signIn.status"), inner}
 	}}
 	n.scalars("signIn.", s, `authenticationRequirement clientAppUsed=clientApp resourceDisplayName=resource,resourceName conditionalAccessStatus
@@ -246,12 +254,12 @@ var directoryNames = func() names {
 	n.first("directory.targetResources.userPrincipalName", "targetUserName targetUserPrincipalName targetUser",
 		under(targets, "directory.targetResources.userPrincipalName", "userPrincipalName"))
 	changes := "directory.targetResources.modifiedProperties"
-	n.add(named{changes, under(targets, changes, "modifiedProperties"), func(w *wants, inner []string) values {
+	n.add(named{path: changes, bind: under(targets, changes, "modifiedProperties"), below: func(w *wants, inner []string) values {
 		return inside{w.field(targets, changes), append([]string{"modifiedProperties"}, inner...)}
 	}}, "modifiedProperties")
 	// The category of the activity has the name of the log's.
 	activityCategory := decode.Spelled("category", "properties:category", "properties:Category", "Category", "category")
-	n.add(named{"directory.category", extra(activityCategory, "directory.category"), nil}, "category activityCategory")
+	n.add(named{path: "directory.category", bind: extra(activityCategory, "directory.category")}, "category activityCategory")
 	n.scalars("directory.", s, `loggedByService resultReason=resultDescription,failureReason resultType operationType=activityOperationType aadOperationType
 		id identity`)
 	n.nested("directory.", s, "targetResources=targets initiatedBy additionalDetails")

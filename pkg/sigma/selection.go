@@ -87,7 +87,7 @@ func (s *selections) selection(n *yaml.Node) rule.Predicate {
 
 func (s *selections) items(n *yaml.Node) rule.Predicate {
 	var parts []rule.Predicate
-	for _, e := range s.mapping(n) {
+	for _, e := range s.mapping(n, "a selection") {
 		parts = append(parts, s.item(e.key, e.value))
 	}
 	if len(n.Content) == 0 {
