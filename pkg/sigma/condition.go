@@ -59,6 +59,7 @@ func (t token) is(word string) bool { return strings.EqualFold(t.text, word) }
 type conditionParser struct {
 	names  []string
 	tokens []token
+	meant  int // selections that the condition names so far, by themselves or through a pattern
 }
 
 func (p *conditionParser) split(s string) error {
@@ -187,6 +188,9 @@ func (p *conditionParser) quantified(quantity token) (*expression, error) {
 	matching := p.matching(t)
 	if len(matching) == 0 {
 		return nil, t.fail("%q matches no selection of detection", t.text)
+	}
+	if p.meant += len(matching); p.meant > maxTokens {
+		return nil, t.fail("the condition means more than %d selections", maxTokens)
 	}
 	parts := make([]*expression, len(matching))
 	for i, name := range matching {
