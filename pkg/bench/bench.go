@@ -81,7 +81,10 @@ func (p *Path) Record(rec *envelope.Record) error {
 
 // Events returns the events of records, each with memory of its own.
 func Events(records []string) ([]*event.Event, error) {
-	n := normalize.New(decode.Scanner{}, "")
+	return normalised(normalize.New(decode.Scanner{}, ""), records)
+}
+
+func normalised(n *normalize.Normalizer, records []string) ([]*event.Event, error) {
 	out := make([]*event.Event, len(records))
 	for i, body := range records {
 		ev := new(event.Event)

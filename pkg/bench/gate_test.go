@@ -78,6 +78,11 @@ func TestHostileDocumentsCostNoMore(t *testing.T) {
 	hold(t, HostileTargets(), contenders(t, all, err))
 }
 
+func TestCostOfSigmaRules(t *testing.T) {
+	all, err := SigmaContenders(400)
+	hold(t, SigmaTargets(), contenders(t, all, err))
+}
+
 func TestCostGrowsLittleWithTheNumberOfRules(t *testing.T) {
 	all, err := GrowthContenders()
 	hold(t, []Target{GrowthTarget()}, contenders(t, all, err))

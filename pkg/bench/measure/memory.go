@@ -51,6 +51,7 @@ func inMemory(rounds int) error {
 		{bench.FlatTargets(), bench.FlatContenders},
 		{bench.HostileTargets(), bench.HostileContenders},
 		{[]bench.Target{bench.GrowthTarget()}, bench.GrowthContenders},
+		{bench.SigmaTargets(), func() ([]bench.Contender, error) { return bench.SigmaContenders(400) }},
 	} {
 		all, err := race.make()
 		if err != nil {
