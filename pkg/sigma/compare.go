@@ -73,6 +73,14 @@ type refers struct {
 }
 
 func (r *refers) Eval(ev *event.Event, tr *rule.Trace) rule.Truth {
+	if a, ok := r.a.(text); ok && !tr.KeepsFacts() { // most are, and need not be gathered
+		if b, ok := r.b.(text); ok {
+			va, vb := a.Get(ev), b.Get(ev)
+			if va.State == event.Present && vb.State == event.Present {
+				return truth(r.holds(va.V, vb.V))
+			}
+		}
+	}
 	b := event.Absent
 	t, a := r.a.test(ev, func(x string) rule.Truth {
 		var t rule.Truth

@@ -153,7 +153,7 @@ func (n names) common() {
 	n.instant(event.EventTime, "time timestamp timeGenerated createdDateTime creationTime activityDateTime")
 	n.address(event.IP, "ipAddress callerIpAddress clientIP clientIPAddress actorIpAddress sourceIP srcIP ip")
 	n.text(event.UserAgent, "userAgent")
-	n.text(event.ActorName, "userPrincipalName user userName upn actor servicePrincipalName")
+	n.text(event.ActorName, "userPrincipalName user userName upn actor servicePrincipalName user.name user.email")
 	n.text(event.ActorID, "userId servicePrincipalId")
 	n.text(event.AppID, "appId applicationId")
 	n.text(event.AppName, "appDisplayName appName application applicationName")
@@ -188,6 +188,8 @@ var signInNames = func() names {
 	description := []binding{extra(s("resultDescription"), "signIn.resultDescription"), under(s("status"), "signIn.status.failureReason", "failureReason")}
 	n.first("signIn.status.failureReason", "resultDescription failureReason status.failureReason signInFailureReason", description...)
 	n.first("signIn.message", "message", append([]binding{extra(s("message"), "signIn.message")}, description...)...)
+	// The portal's audit of sign-ins has one activity.
+	n.add(named{path: "signIn.activityDetails", bind: func(*wants) values { return always(func(*event.Event) string { return "Sign-ins" }) }}, "activityDetails")
 	n.text(event.ActorType, "userType")
 	n.text(event.ResourceID, "resourceId resourceIdentity resourceAppId")
 	n.text(event.AppOwnerTenant, "appOwnerTenantId")
@@ -226,7 +228,7 @@ var signInNames = func() names {
 		isInteractive flaggedForReview riskDetail riskLevelAggregated userDisplayName=displayName alternateSignInName signInIdentifier signInIdentifierType
 		servicePrincipalCredentialKeyId servicePrincipalCredentialThumbprint autonomousSystemNumber=asn,autonomousSystem isTenantRestricted
 		isThroughGlobalSecureAccess globalSecureAccessIpAddress ipAddressFromResourceProvider processingTimeInMilliseconds ssoExtensionVersion
-		federatedTokenId appServicePrincipalId resourceServicePrincipalId resourceOwnerTenantId homeTenantName operationName=activityDetails,activity
+		federatedTokenId appServicePrincipalId resourceServicePrincipalId resourceOwnerTenantId homeTenantName operationName=activity
 		authenticationMethodsUsed sourceAppClientId signInEventTypes=signInEventType managedIdentityType identity`)
 	n.nested("signIn.", s, `deviceDetail=device appliedConditionalAccessPolicies=conditionalAccessPolicies authenticationDetails=authenticationMethod,authMethod
 		authenticationProcessingDetails mfaDetail networkLocationDetails=networkLocation authenticationRequirementPolicies
@@ -344,7 +346,7 @@ var auditNames = func() names {
 	n.text(event.TokenID, "appAccessContext.uniqueTokenId uniqueTokenId")
 	n.text(event.TokenSession, "appAccessContext.aadSessionId sessionId")
 	n.instant(event.IssuedAt, "appAccessContext.issuedAtTime issuedAtTime")
-	n.scalars("audit.", a, `ResultStatus=status,result,resultStatusDetail Id=eventId UserKey Scope Payload OriginatingServer OrganizationName ModifiedObjectResolvedName
+	n.scalars("audit.", a, `ResultStatus=status,result Id=eventId UserKey Scope Payload OriginatingServer OrganizationName ModifiedObjectResolvedName
 		InternalLogonType MailboxOwnerSid MailboxOwnerMasterAccountSid LogonUserSid LogonUserDisplayName ClientMachineName ClientProcessName ClientVersion
 		ClientRequestId CrossMailboxOperation SendAsUserSmtp SendAsUserMailboxGuid SendOnBehalfOfUserSmtp SendOnBehalfOfUserMailboxGuid SaveToSentItems
 		DestMailboxOwnerUPN DestMailboxGuid DeviceId Site SiteUrl ItemType EventSource=sharePointEventSource SourceName MachineDomainInfo MachineId ApplicationId
@@ -367,6 +369,10 @@ var auditNames = func() names {
 		Members Data=alertData AlertLinks Recipients AttachmentData FileData SystemOverrides AuthDetails ThreatsAndDetectionTech AdditionalActionsAndResults
 		AppAccessContext ExtraProperties ParticipantInfo MessageURLs HostedContents PolicyDetails ExceptionInfo SharePointMetaData ExchangeMetaData
 		EndpointMetaData SensitiveInfoTypeData ItemMembers AppIdentity SessionInfo`)
+	// What Entra ID's own records have as properties by name, rules call as if they stood beside the others.
+	for _, name := range []string{"RequestType", "ResultStatusDetail", "KeepMeSignedIn", "UserAuthenticationMethod"} {
+		n.first("audit."+name, name, extra(a(name), "audit."+name), under(a("ExtendedProperties"), "audit.ExtendedProperties."+name, name))
+	}
 	defender := func(name string) decode.Extra {
 		return decode.Spelled(name, "properties:"+name, name)
 	}

@@ -240,6 +240,12 @@ func (f *item) fieldref(list []*yaml.Node) []rule.Predicate {
 		g := newGlob(literal(b).at(position), cased)
 		return g.match(a)
 	}
+	switch {
+	case position == "" && cased:
+		holds = func(a, b string) bool { return a == b }
+	case position == "":
+		holds = strings.EqualFold
+	}
 	var out []rule.Predicate
 	for _, n := range list {
 		path, bind, known := f.from.names.find(n.Value)
