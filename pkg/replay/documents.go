@@ -14,26 +14,30 @@ import (
 	"github.com/assay-sec/assay/pkg/store"
 )
 
-// Documents keep jobs, slices, and what replays came upon.
-type Documents struct{ state store.State }
+// Documents keep jobs, slices, and what replays came upon: each replay has a partition of its own.
+type Documents struct{ all store.Collections }
 
-// NewDocuments returns documents in the state of a store.
-func NewDocuments(s store.State) *Documents { return &Documents{s} }
+// NewDocuments returns documents in the collections of a store.
+func NewDocuments(all store.Collections) *Documents { return &Documents{all} }
 
-// What the ids of documents begin with. A replay's id follows.
+// The ids of documents in the partition of their replay, or what they begin with.
 const (
-	jobPrefix     = "replay."
-	slicePrefix   = "replay-slice."
-	touchedPrefix = "replay-alert."
-	findingPrefix = "replay-finding."
-	slotsID       = "replay-slots"
+	jobID         = "job"
+	slicePrefix   = "slice."
+	touchedPrefix = "alert."
+	findingPrefix = "finding."
+
+	sharedPartition = "shared" // of what is no replay's own; no replay has this id
+	slotsID         = "slots"
 )
+
+func (d *Documents) of(replay string) store.State { return d.all.In(store.Replays, replay) }
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
 
-func validID(id string) bool { return idPattern.MatchString(id) }
+func validID(id string) bool { return idPattern.MatchString(id) && id != sharedPartition }
 
-func sliceID(replay string, n int) string { return fmt.Sprintf("%s%s.%05d", slicePrefix, replay, n) }
+func sliceID(n int) string { return fmt.Sprintf("%s%05d", slicePrefix, n) }
 
 // Create keeps a new job and its slices. The job is written last: one that can be found has all its slices.
 func (d *Documents) Create(ctx context.Context, j *Job, slices []Slice) error {
@@ -54,7 +58,7 @@ func (d *Documents) Job(ctx context.Context, id string) (*Job, error) {
 		return nil, fmt.Errorf("read replay %.64q: %w", id, store.ErrNotFound)
 	}
 	j := &Job{}
-	version, err := d.load(ctx, jobPrefix+id, j)
+	version, err := load(ctx, d.of(id), jobID, j)
 	if err != nil {
 		return nil, fmt.Errorf("read replay %s: %w", id, err)
 	}
@@ -63,7 +67,7 @@ func (d *Documents) Job(ctx context.Context, id string) (*Job, error) {
 }
 
 func (d *Documents) saveJob(ctx context.Context, j *Job) (err error) {
-	if j.version, err = d.save(ctx, jobPrefix+j.ID, j.version, j); err != nil {
+	if j.version, err = save(ctx, d.of(j.ID), jobID, j.version, j); err != nil {
 		return fmt.Errorf("keep replay %s: %w", j.ID, err)
 	}
 	return nil
@@ -72,7 +76,7 @@ func (d *Documents) saveJob(ctx context.Context, j *Job) (err error) {
 // Jobs returns all jobs, the latest first.
 func (d *Documents) Jobs(ctx context.Context) ([]Job, error) {
 	var out []Job
-	for doc, err := range d.state.List(ctx, jobPrefix) {
+	for doc, err := range d.all.Across(ctx, store.Replays, jobID) {
 		var j Job
 		if err == nil {
 			err = json.Unmarshal(doc.Body, &j)
@@ -112,7 +116,7 @@ const maxTries = 10
 // Slice returns a slice, or store.ErrNotFound.
 func (d *Documents) Slice(ctx context.Context, replay string, n int) (*Slice, error) {
 	s := &Slice{}
-	version, err := d.load(ctx, sliceID(replay, n), s)
+	version, err := load(ctx, d.of(replay), sliceID(n), s)
 	if err != nil {
 		return nil, fmt.Errorf("read slice %d of replay %s: %w", n, replay, err)
 	}
@@ -122,20 +126,16 @@ func (d *Documents) Slice(ctx context.Context, replay string, n int) (*Slice, er
 
 // SaveSlice replaces the slice if nobody else has since it was read; store.ErrConflict otherwise.
 func (d *Documents) SaveSlice(ctx context.Context, s *Slice) (err error) {
-	if s.version, err = d.save(ctx, sliceID(s.Replay, s.Number), s.version, s); err != nil {
+	if s.version, err = save(ctx, d.of(s.Replay), sliceID(s.Number), s.version, s); err != nil {
 		return fmt.Errorf("keep slice %d of replay %s: %w", s.Number, s.Replay, err)
 	}
 	return nil
 }
 
-// Slices returns the slices of a replay in their order; of all replays for "".
+// Slices returns the slices of a replay in their order.
 func (d *Documents) Slices(ctx context.Context, replay string) ([]Slice, error) {
-	prefix := slicePrefix
-	if replay != "" {
-		prefix += replay + "."
-	}
 	var out []Slice
-	for doc, err := range d.state.List(ctx, prefix) {
+	for doc, err := range d.of(replay).List(ctx, slicePrefix) {
 		var s Slice
 		if err == nil {
 			err = json.Unmarshal(doc.Body, &s)
@@ -157,12 +157,12 @@ type touched struct {
 
 // touch remembers the alert. Doing it again changes nothing.
 func (d *Documents) touch(ctx context.Context, replay string, t touched) error {
-	return d.create(ctx, touchedPrefix+replay+"."+string(t.Alert), t)
+	return d.create(ctx, replay, touchedPrefix+string(t.Alert), t)
 }
 
 func (d *Documents) touched(ctx context.Context, replay string) ([]touched, error) {
 	var out []touched
-	for doc, err := range d.state.List(ctx, touchedPrefix+replay+".") {
+	for doc, err := range d.of(replay).List(ctx, touchedPrefix) {
 		var t touched
 		if err == nil {
 			err = json.Unmarshal(doc.Body, &t)
@@ -176,8 +176,8 @@ func (d *Documents) touched(ctx context.Context, replay string) ([]touched, erro
 }
 
 // create keeps a document that is never changed, and lets one that is there be.
-func (d *Documents) create(ctx context.Context, id string, v any) error {
-	if _, err := d.save(ctx, id, "", v); err != nil && !errors.Is(err, store.ErrConflict) {
+func (d *Documents) create(ctx context.Context, replay, id string, v any) error {
+	if _, err := save(ctx, d.of(replay), id, "", v); err != nil && !errors.Is(err, store.ErrConflict) {
 		return fmt.Errorf("keep %s: %w", id, err)
 	}
 	return nil
@@ -189,23 +189,34 @@ type slots struct {
 }
 
 type slot struct {
-	Owner string    `json:"owner"`
-	Until time.Time `json:"until"`
+	Owner  string    `json:"owner"`
+	Replay string    `json:"replay"`
+	Slice  int       `json:"slice"`
+	Until  time.Time `json:"until"`
 }
 
-// takeSlot takes or keeps a place until a time, if there is one. A place whose time is over is free.
-func (d *Documents) takeSlot(ctx context.Context, owner string, until, now time.Time, most int) (bool, error) {
+// maxOver bounds the places that are kept of those who have not given them back.
+const maxOver = 100
+
+// takeSlot takes or keeps a place, if there is one. One whose time is over is free, but is kept for overdue to find.
+func (d *Documents) takeSlot(ctx context.Context, mine slot, now time.Time, most int) (bool, error) {
 	return d.changeSlots(ctx, func(s *slots) bool {
-		s.Taken = slices.DeleteFunc(s.Taken, func(t slot) bool { return t.Owner == owner || !t.Until.After(now) })
-		if len(s.Taken) >= most {
+		s.Taken = slices.DeleteFunc(s.Taken, func(t slot) bool { return t.Owner == mine.Owner })
+		live := 0
+		for _, t := range s.Taken {
+			if t.Until.After(now) {
+				live++
+			}
+		}
+		if live >= most {
 			return false
 		}
-		s.Taken = append(s.Taken, slot{owner, until})
+		s.Taken = append(s.Taken[max(len(s.Taken)-maxOver, 0):], mine)
 		return true
 	})
 }
 
-// leaveSlot gives the place back.
+// leaveSlot gives a place back.
 func (d *Documents) leaveSlot(ctx context.Context, owner string) error {
 	_, err := d.changeSlots(ctx, func(s *slots) bool {
 		n := len(s.Taken)
@@ -215,17 +226,26 @@ func (d *Documents) leaveSlot(ctx context.Context, owner string) error {
 	return err
 }
 
+// overdue returns the places whose time is over: those who had them have not given them back.
+func (d *Documents) overdue(ctx context.Context, now time.Time) ([]slot, error) {
+	var s slots
+	if _, err := load(ctx, d.of(sharedPartition), slotsID, &s); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, fmt.Errorf("read who works on replays: %w", err)
+	}
+	return slices.DeleteFunc(s.Taken, func(t slot) bool { return t.Until.After(now) }), nil
+}
+
 func (d *Documents) changeSlots(ctx context.Context, change func(*slots) bool) (bool, error) {
 	for try := 0; ; try++ {
 		var s slots
-		version, err := d.load(ctx, slotsID, &s)
+		version, err := load(ctx, d.of(sharedPartition), slotsID, &s)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return false, fmt.Errorf("read who works on replays: %w", err)
 		}
 		if !change(&s) {
 			return false, nil
 		}
-		_, err = d.save(ctx, slotsID, version, s)
+		_, err = save(ctx, d.of(sharedPartition), slotsID, version, s)
 		switch {
 		case err == nil:
 			return true, nil
@@ -235,8 +255,8 @@ func (d *Documents) changeSlots(ctx context.Context, change func(*slots) bool) (
 	}
 }
 
-func (d *Documents) load(ctx context.Context, id string, into any) (version string, err error) {
-	doc, err := d.state.Load(ctx, id)
+func load(ctx context.Context, in store.State, id string, into any) (version string, err error) {
+	doc, err := in.Load(ctx, id)
 	if err != nil {
 		return "", err
 	}
@@ -246,12 +266,12 @@ func (d *Documents) load(ctx context.Context, id string, into any) (version stri
 	return doc.Version, nil
 }
 
-func (d *Documents) save(ctx context.Context, id, version string, v any) (string, error) {
+func save(ctx context.Context, in store.State, id, version string, v any) (string, error) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return version, fmt.Errorf("encode document %s: %w", id, err)
 	}
-	doc, err := d.state.Save(ctx, store.Document{ID: id, Body: body, Version: version})
+	doc, err := in.Save(ctx, store.Document{ID: id, Body: body, Version: version})
 	if err != nil {
 		return version, err
 	}

@@ -45,7 +45,7 @@ func (d *dryStore) Record(ctx context.Context, findings []alert.Finding) (store.
 	}
 	out, fresh := store.Merge(current, findings, func(f alert.FindingID) bool { return have[f] }, d.now())
 	for i := range fresh {
-		if err := d.documents.create(ctx, findingPrefix+d.replay+"."+string(fresh[i].ID), &fresh[i]); err != nil {
+		if err := d.documents.create(ctx, d.replay, findingPrefix+string(fresh[i].ID), &fresh[i]); err != nil {
 			return store.Outcome{}, err
 		}
 	}
@@ -79,7 +79,7 @@ func (d *dryStore) stored(ctx context.Context, tenant string, id alert.ID) (map[
 // dryFindings returns the findings that a dry run would have created, by alert.
 func (d *Documents) dryFindings(ctx context.Context, replay string) (map[alert.ID][]alert.Finding, error) {
 	out := map[alert.ID][]alert.Finding{}
-	for doc, err := range d.state.List(ctx, findingPrefix+replay+".") {
+	for doc, err := range d.of(replay).List(ctx, findingPrefix) {
 		var f alert.Finding
 		if err == nil {
 			err = json.Unmarshal(doc.Body, &f)

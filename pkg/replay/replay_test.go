@@ -137,7 +137,7 @@ func (c *clock) pass(d time.Duration) { _ = c.Sleep(context.Background(), d) }
 // backend is what the tests' stores are.
 type backend interface {
 	store.Store
-	store.State
+	store.Collections
 }
 
 func open(t testing.TB) *sqlite.Store {
@@ -452,8 +452,17 @@ func (m *mortal) Record(ctx context.Context, f []alert.Finding) (out store.Outco
 	return out, err
 }
 
-func (m *mortal) Save(ctx context.Context, d store.Document) (out store.Document, err error) {
-	err = m.write(func() error { out, err = m.backend.Save(ctx, d); return err })
+func (m *mortal) In(c store.Collection, partition string) store.State {
+	return &mortalState{m.backend.In(c, partition), m}
+}
+
+type mortalState struct {
+	store.State
+	m *mortal
+}
+
+func (s *mortalState) Save(ctx context.Context, d store.Document) (out store.Document, err error) {
+	err = s.m.write(func() error { out, err = s.State.Save(ctx, d); return err })
 	return out, err
 }
 
@@ -686,6 +695,7 @@ func TestALeaseThatRunsOut(t *testing.T) {
 	t.Parallel()
 	b, c, src := open(t), &clock{now: day.AddDate(0, 0, 2)}, history(700)
 	r := newRunner(t, &mortal{backend: b, left: 15}, src, c)
+	r.AtOnce = 2
 	j, _, err := newRunner(t, b, src, c).Plan(t.Context(), request())
 	if err != nil {
 		t.Fatal(err)

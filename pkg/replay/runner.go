@@ -125,7 +125,7 @@ func (r *Runner) Turn(ctx context.Context, m Message, budget time.Duration, last
 	}
 	owner := r.ID()
 	if r.AtOnce > 0 && j.Cancelled.IsZero() {
-		free, err := r.Documents.takeSlot(ctx, owner, r.leaseEnd(), r.Clock.Now(), r.AtOnce)
+		free, err := r.Documents.takeSlot(ctx, slot{owner, m.Replay, m.Slice, r.leaseEnd()}, r.Clock.Now(), r.AtOnce)
 		if err != nil {
 			return Next{}, err
 		}
@@ -269,7 +269,7 @@ func (r *Runner) work(ctx context.Context, j *Job, s *Slice, owner string, budge
 			return err
 		}
 		if r.AtOnce > 0 {
-			if _, err := r.Documents.takeSlot(ctx, owner, r.leaseEnd(), r.Clock.Now(), r.AtOnce); err != nil {
+			if _, err := r.Documents.takeSlot(ctx, slot{owner, s.Replay, s.Number, r.leaseEnd()}, r.Clock.Now(), r.AtOnce); err != nil {
 				return err
 			}
 		}
@@ -292,26 +292,31 @@ func (r *Runner) save(ctx context.Context, s *Slice) error {
 }
 
 // Expire marks the slices failed whose lease is over: whoever worked on them has died, or lost the store. It returns them.
+// It looks at those who took one of AtOnce places and have not given it back, so it costs one read if all is well.
 func (r *Runner) Expire(ctx context.Context) ([]Slice, error) {
-	all, err := r.Documents.Slices(ctx, "")
+	now := r.Clock.Now()
+	overdue, err := r.Documents.overdue(ctx, now)
 	if err != nil {
 		return nil, err
 	}
 	var out []Slice
-	now := r.Clock.Now()
-	for i := range all {
-		s := &all[i]
-		if s.State != Running || s.Lease.Until.After(now) {
-			continue
-		}
-		// The turn stays: should the queue show its message again, that one goes on.
-		s.State, s.Lease, s.Error = Failed, Lease{}, "its lease ran out: whoever worked on it has ended without a word"
-		switch err := r.Documents.SaveSlice(ctx, s); {
-		case errors.Is(err, store.ErrConflict): // it lives
-		case err != nil:
+	for _, o := range overdue {
+		s, err := r.Documents.Slice(ctx, o.Replay, o.Slice)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return out, err
-		default:
-			out = append(out, *s)
+		}
+		if err == nil && s.State == Running && !s.Lease.Until.After(now) {
+			// The turn stays: should the queue show its message again, that one goes on.
+			s.State, s.Lease, s.Error = Failed, Lease{}, "its lease ran out: whoever worked on it has ended without a word"
+			switch err := r.Documents.SaveSlice(ctx, s); {
+			case err == nil:
+				out = append(out, *s)
+			case !errors.Is(err, store.ErrConflict): // it lives, if it is a conflict
+				return out, err
+			}
+		}
+		if err := r.Documents.leaveSlot(ctx, o.Owner); err != nil {
+			return out, err
 		}
 	}
 	return out, nil
