@@ -10,6 +10,8 @@ import (
 	"github.com/assay-sec/assay/functions/health"
 	"github.com/assay-sec/assay/functions/mailbox"
 	"github.com/assay-sec/assay/functions/notify"
+	"github.com/assay-sec/assay/functions/replaychunk"
+	"github.com/assay-sec/assay/functions/replays"
 	"github.com/assay-sec/assay/functions/signin"
 	"github.com/assay-sec/assay/functions/sweep"
 	"github.com/assay-sec/assay/functions/tokens"
@@ -52,6 +54,8 @@ func routes(s *app.Service) *azfunc.Routes {
 	tokens.Register(r, s)
 	notify.Register(r, s)
 	sweep.Register(r, s)
+	replays.Register(r, s)
+	replaychunk.Register(r, s)
 	alerts.Register(r, s)
 	health.Register(r, s)
 	return r

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/assay-sec/assay/pkg/access"
+	"github.com/assay-sec/assay/pkg/replay"
 	"github.com/assay-sec/assay/pkg/store"
 )
 
@@ -28,7 +29,12 @@ func (b *badRequest) Error() string { return b.field + ": " + b.detail }
 func refuse(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
 	p := problem{Type: "about:blank"}
 	var bad *badRequest
+	var invalid *replay.Invalid
 	switch {
+	case errors.As(err, &invalid):
+		p.Status, p.Field, p.Detail = http.StatusBadRequest, invalid.Field, invalid.Detail
+	case errors.Is(err, replay.ErrNotFailed):
+		p.Status, p.Detail = http.StatusConflict, replay.ErrNotFailed.Error()
 	case errors.As(err, &bad):
 		p.Status, p.Field, p.Detail = http.StatusBadRequest, bad.field, bad.detail
 	case errors.Is(err, access.ErrUnauthenticated):

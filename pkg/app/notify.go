@@ -171,7 +171,7 @@ func (s *Service) Sweep() azfunc.Handler {
 		if r != (notify.Report{}) {
 			s.log.InfoContext(ctx, "messages sent", "messages", r.Messages, "sent", r.Sent, "retried", r.Retried, "parked", r.Parked, "dead", r.Dead)
 		}
-		return nil, errors.Join(merr, err)
+		return nil, errors.Join(merr, err, s.expireReplays(ctx))
 	})
 }
 

@@ -36,6 +36,9 @@ type Service struct {
 	dispatcher *notify.Dispatcher
 	feed       bool // a change feed hands the alerts to notify
 
+	replays *replays
+	rules   *Rules
+
 	from    alert.Provenance
 	hubs    map[string][]string // tenants that may send to a hub, by hub
 	policy  access.Policy
@@ -131,11 +134,15 @@ func (p *policy) service(b Backend, version string, log *slog.Logger, now func()
 	if err != nil {
 		return nil, err
 	}
-	return &Service{
+	s := &Service{
 		store: b, process: path, ingest: ingest.New(path, b, b.SetAside, now), from: p.rules.Provenance(live, version),
 		dispatcher: d, feed: p.getenv(SettingStore) == storeCosmos,
-		hubs: p.hubs, policy: p.access, version: version, log: log, now: now,
-	}, nil
+		hubs: p.hubs, rules: p.rules, policy: p.access, version: version, log: log, now: now,
+	}
+	if s.replays, err = s.newReplays(p); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Close ends the use of the store.

@@ -41,6 +41,14 @@ import (
 // DefaultAddress is where Core Tools listen, too.
 const DefaultAddress = "127.0.0.1:7071"
 
+// The storage account of a development machine is the host itself, as far as queues go: the handler gets a connection string for
+// it, where the settings name no other.
+const (
+	storageSetting     = "AzureWebJobsStorage"
+	storageAccount     = "devstoreaccount1"
+	developmentStorage = "UseDevelopmentStorage=true"
+)
+
 // defaultPartitions is how many a hub has that is not given.
 const defaultPartitions = 4
 
@@ -156,6 +164,10 @@ func New(o Options) (*Host, error) {
 		output = io.Discard
 	}
 	extra := map[string]string{"WEBSITE_HOSTNAME": h.front.Addr().String()}
+	if v, ok := a.setting(storageSetting); !ok || v == "" || v == developmentStorage {
+		extra[storageSetting] = fmt.Sprintf("DefaultEndpointsProtocol=http;AccountName=%s;AccountKey=bG9jYWw=;QueueEndpoint=http://%s/%s;",
+			storageAccount, h.front.Addr(), storageAccount)
+	}
 	if h.worker, err = newWorker(a, extra, h.clock, h.log, output); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
@@ -237,6 +249,7 @@ func (h *Host) Ready() <-chan struct{} { return h.ready }
 //	POST /hubs/{hub}/messages                           one event, or several as application/vnd.microsoft.servicebus.json
 //	POST /hubs/{hub}/partitions/{partition}/messages    the same for one partition
 //	POST /queues/{queue}/messages                       one message; ?visibilitytimeout= seconds
+//	POST /devstoreaccount1/{queue}/messages             the same for clients of the storage service
 //	POST /admin/functions/{name}                        runs a timer now
 //	GET  /admin/host/status
 func (h *Host) URL() string { return "http://" + h.front.Addr().String() }

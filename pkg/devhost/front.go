@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/subtle"
+	"encoding/base64"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +30,7 @@ func (h *Host) serveFront(ctx context.Context) error {
 	mux.HandleFunc("POST /hubs/{hub}/messages", h.postEvents)
 	mux.HandleFunc("POST /hubs/{hub}/partitions/{partition}/messages", h.postEvents)
 	mux.HandleFunc("POST /queues/{queue}/messages", h.postMessage)
+	mux.HandleFunc("POST /"+storageAccount+"/{queue}/messages", h.putMessage)
 	mux.HandleFunc("POST /admin/functions/{name}", h.postTrigger)
 	mux.HandleFunc("GET /admin/host/status", h.getStatus)
 	mux.HandleFunc("GET /{$}", h.getIndex)
@@ -193,6 +196,31 @@ func (h *Host) postMessage(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusRequestEntityTooLarge, "a message may have up to %d bytes", maxMessage)
 		return
 	}
+	h.take(w, r, string(body))
+}
+
+// putMessage is Put Message of the storage service, so that the handler can use its client with the connection string
+// that it gets. The text is in base64, which is the default of host.json. Nobody checks the signature.
+func (h *Host) putMessage(w http.ResponseWriter, r *http.Request) {
+	var message struct{ MessageText string }
+	err := xml.NewDecoder(http.MaxBytesReader(w, r.Body, 2*maxMessage)).Decode(&message)
+	if err != nil {
+		answer(w, http.StatusBadRequest, "want a QueueMessage: %v", err)
+		return
+	}
+	text, err := base64.StdEncoding.DecodeString(message.MessageText)
+	if err != nil {
+		answer(w, http.StatusBadRequest, "want the message in base64: %v", err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/xml")
+	h.take(w, r, string(text))
+	_, _ = io.WriteString(w, "<QueueMessagesList/>") // the client may be gone
+}
+
+// take adds a message to the queue that the path names.
+func (h *Host) take(w http.ResponseWriter, r *http.Request, text string) {
+	var err error
 	seconds := 0
 	if s := r.URL.Query().Get("visibilitytimeout"); s != "" {
 		if seconds, err = strconv.Atoi(s); err != nil || seconds < 0 || seconds > int(messageLifetime.Seconds()) {
@@ -200,7 +228,7 @@ func (h *Host) postMessage(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	h.Enqueue(r.PathValue("queue"), string(body), time.Duration(seconds)*time.Second)
+	h.Enqueue(r.PathValue("queue"), text, time.Duration(seconds)*time.Second)
 	w.WriteHeader(http.StatusCreated)
 }
 

@@ -1,0 +1,234 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/assay-sec/assay/pkg/alert"
+	"github.com/assay-sec/assay/pkg/api"
+	"github.com/assay-sec/assay/pkg/azfunc"
+	"github.com/assay-sec/assay/pkg/decode"
+	"github.com/assay-sec/assay/pkg/replay"
+	"github.com/assay-sec/assay/pkg/replay/eventhubs"
+	"github.com/assay-sec/assay/pkg/replay/files"
+	"github.com/assay-sec/assay/pkg/rule"
+	"github.com/assay-sec/assay/pkg/store"
+)
+
+// The app settings of replays.
+const (
+	settingReplayGroup = "REPLAY_CONSUMER_GROUP" // of replays alone; empty: replay
+	settingReplayFiles = "ASSAY_REPLAY_FILES"    // a folder that replays may read, on a machine of one's own; empty: none
+	defaultReplayGroup = "replay"
+)
+
+// hubSettings are the hubs that the functions read, by the setting that names the hub and the prefix of its connection.
+var hubSettings = []struct{ name, prefix string }{
+	{"SIGNIN_EVENTHUB", "SigninEvents"}, {"MAILBOX_EVENTHUB", "MailboxEvents"}, {"TOKEN_EVENTHUB", "TokenEvents"},
+}
+
+// The kinds of sources, as they stand in front of a source's name.
+const (
+	kindHub  = "hub:"
+	kindFile = "file:"
+)
+
+// Limits of replays in the function app.
+const (
+	replayRate   = 1 << 20         // bytes a second, of all replays together
+	replayAtOnce = 4               // slices that are worked on at the same time
+	replayLease  = 5 * time.Minute // of a slice
+	replayTurn   = 2 * time.Minute // of one call; the host's functionTimeout is ten minutes
+	replayCall   = 4 * time.Minute // after which a call is given up
+	replayPage   = 32              // messages of a page, as maxEventBatchSize: a message can be large, an instance is small
+	poisonAfter  = 5               // maxDequeueCount of host.json
+)
+
+// replays are what the function app needs for replays.
+type replays struct {
+	runner  *replay.Runner
+	enqueue func(ctx context.Context, m replay.Message, after time.Duration) error
+}
+
+// newReplays makes the replays of the service.
+func (s *Service) newReplays(p *policy) (*replays, error) {
+	queue, err := openQueue(p.getenv)
+	if err != nil {
+		s.log.Warn("replays cannot be started", "error", err)
+	}
+	sources := &serviceSources{getenv: p.getenv, open: map[string]replay.Source{}}
+	r := NewReplayRunner(s.store, p.rules, p.decoder, s.version, "", replay.WallClock{})
+	r.Source = sources.source
+	r.Tenants = func(source string) []string { return s.hubs[strings.TrimPrefix(source, kindHub)] }
+	r.Rate, r.AtOnce, r.Lease, r.Workers = replayRate, replayAtOnce, replayLease, 1
+	r.Retention = store.DefaultRetention
+	if p.config.Retention > 0 {
+		r.Retention = p.config.Retention
+	}
+	r.Page = func(page *replay.Report) {
+		if err := s.enqueue(context.Background(), page.Pipeline); err != nil {
+			s.log.Error("the deliveries of a replay's alerts could not be made", "error", err)
+		}
+	}
+	return &replays{runner: r, enqueue: func(ctx context.Context, m replay.Message, after time.Duration) error {
+		return enqueueText(ctx, queue, m.String(), after)
+	}}, nil
+}
+
+// NewReplayRunner returns what runs replays on the store with the rules. It has no source yet, and no limits. tenant is the one of
+// records that name none, or "".
+func NewReplayRunner(b Backend, rules *Rules, d decode.Decoder, version, tenant string, c replay.Clock) *replay.Runner {
+	return &replay.Runner{
+		Documents: replay.NewDocuments(b), Store: b, Clock: c, Lease: replayLease,
+		Tenants: func(string) []string { return nil },
+		Pipeline: func(ids []string, s store.Store) (replay.Processor, alert.Provenance, error) {
+			only := rules.Only(ids)
+			path, err := NewPipeline(only, d, s, tenant, c.Now)
+			return path, only.Provenance("", version), err
+		},
+		ID: func() string {
+			return "replay-" + c.Now().UTC().Format("20060102T150405Z") + "-" + strings.ToLower(rand.Text()[:8])
+		},
+	}
+}
+
+// serviceSources are the sources that the settings name. A source is opened once a process, and kept.
+type serviceSources struct {
+	getenv func(string) string
+	mu     sync.Mutex
+	open   map[string]replay.Source
+}
+
+func (s *serviceSources) source(name string) (replay.Source, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if src, ok := s.open[name]; ok {
+		return src, nil
+	}
+	src, err := s.make(name)
+	if err != nil {
+		return nil, err
+	}
+	s.open[name] = src
+	return src, nil
+}
+
+func (s *serviceSources) make(name string) (replay.Source, error) {
+	if hub, ok := strings.CutPrefix(name, kindHub); ok {
+		for _, h := range hubSettings {
+			if s.getenv(h.name) == hub && hub != "" {
+				return s.hub(hub, h.prefix)
+			}
+		}
+	}
+	if path, ok := strings.CutPrefix(name, kindFile); ok {
+		if root := s.getenv(settingReplayFiles); root != "" && filepath.IsLocal(path) {
+			return &files.Source{Path: filepath.Join(root, path)}, nil
+		}
+	}
+	return nil, &replay.Invalid{Field: "sources", Detail: fmt.Sprintf("there is no %q, but %s", name, strings.Join(s.names(), ", "))}
+}
+
+func (s *serviceSources) hub(hub, prefix string) (replay.Source, error) {
+	o := eventhubs.Options{Hub: hub, ConsumerGroup: s.getenv(settingReplayGroup), PageEvents: replayPage}
+	if o.ConsumerGroup == "" {
+		o.ConsumerGroup = defaultReplayGroup
+	}
+	if o.Connection = s.getenv(prefix); o.Connection != "" {
+		return eventhubs.New(o)
+	}
+	if o.Namespace = s.getenv(prefix + "__fullyQualifiedNamespace"); o.Namespace == "" {
+		return nil, fmt.Errorf("%s__fullyQualifiedNamespace is not set", prefix)
+	}
+	var err error
+	if o.Credential, err = managed(s.getenv(prefix + suffixClient)); err != nil {
+		return nil, err
+	}
+	return eventhubs.New(o)
+}
+
+// names are the sources that there are.
+func (s *serviceSources) names() []string {
+	var out []string
+	for _, h := range hubSettings {
+		if hub := s.getenv(h.name); hub != "" {
+			out = append(out, kindHub+hub)
+		}
+	}
+	if s.getenv(settingReplayFiles) != "" {
+		out = append(out, kindFile+"PATH")
+	}
+	return out
+}
+
+// Replays returns the interface for replays.
+func (s *Service) Replays() *api.Replays {
+	return &api.Replays{
+		Runner: s.replays.runner, Enqueue: s.replays.enqueue, CheckRules: s.rules.Check, Policy: s.policy, Log: s.log,
+	}
+}
+
+// Check returns an error that names the ids that are no rules, and those of rules that are off.
+func (r *Rules) Check(ids []string) error {
+	var errs []error
+	for _, id := range ids {
+		i := slices.IndexFunc(r.Rules, func(x *rule.Rule) bool { return x.ID == id })
+		switch {
+		case i < 0:
+			errs = append(errs, fmt.Errorf("there is no rule %q", id))
+		case r.Rules[i].Stage == rule.Off:
+			errs = append(errs, fmt.Errorf("the rule %q is off: %s", id, r.Rules[i].StageReason))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ReplayChunk returns the handler of the queue of replays: it works on one slice for a while, and asks for the next turn.
+func (s *Service) ReplayChunk(binding string) azfunc.Handler {
+	return azfunc.HandlerFunc(func(ctx context.Context, in *azfunc.Invocation) (*azfunc.Result, error) {
+		text, err := in.Data[binding].Peel()
+		var m replay.Message
+		if err == nil {
+			m, err = replay.ParseMessage(text)
+		}
+		if err != nil {
+			// Running it again would not mend it.
+			s.log.ErrorContext(ctx, "a message of the replays could not be read", "error", err)
+			return nil, nil //nolint:nilnil // an invocation without outputs
+		}
+		last := false
+		if count, err := in.Metadata["DequeueCount"].Peel(); err == nil {
+			n, err := strconv.Atoi(count)
+			last = err == nil && n >= poisonAfter
+		}
+		ctx, cancel := context.WithTimeout(ctx, replayCall)
+		defer cancel()
+		next, err := s.replays.runner.Turn(ctx, m, replayTurn, last)
+		if err == nil && next.Again {
+			err = s.replays.enqueue(ctx, next.Message, next.After)
+		}
+		if err != nil {
+			s.log.ErrorContext(ctx, "a turn of a replay failed", "replay", m.Replay, "slice", m.Slice, "turn", m.Turn, "last", last, "error", err)
+			return nil, err
+		}
+		s.log.InfoContext(ctx, "turn of a replay ended", "replay", m.Replay, "slice", m.Slice, "turn", m.Turn, "again", next.Again)
+		return nil, nil //nolint:nilnil // an invocation without outputs
+	})
+}
+
+// expireReplays marks the slices failed that nobody works on any longer.
+func (s *Service) expireReplays(ctx context.Context) error {
+	expired, err := s.replays.runner.Expire(ctx)
+	for i := range expired {
+		s.log.ErrorContext(ctx, "a slice of a replay has failed", "replay", expired[i].Replay, "slice", expired[i].Number, "error", expired[i].Error)
+	}
+	return err
+}
