@@ -90,7 +90,7 @@ func (s *session) interrupt() {
 // The entire app on this machine: the executable behind the local host, files and posts as sources, a line per alert.
 func TestDev(t *testing.T) {
 	exe := build(t)
-	root := appRoot(t, exe, "serve", 32)
+	root := appRoot(t, exe, 32)
 	db := filepath.Join(t.TempDir(), "assay.db")
 	file := filepath.Join(t.TempDir(), "tokens.jsonl")
 	hostile := strings.Replace(observation(1), `"api://orders-1"`, `"api://\u001b[2Jorders"`, 1)
@@ -130,7 +130,7 @@ func TestDev(t *testing.T) {
 }
 
 func TestDevRefuses(t *testing.T) {
-	root := appRoot(t, "assay", "serve", 32)
+	root := appRoot(t, "assay", 32)
 	broken := filepath.Join(t.TempDir(), "assay.yaml")
 	if err := os.WriteFile(broken, []byte("tenant: []\n"), 0o600); err != nil {
 		t.Fatal(err)

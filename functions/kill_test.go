@@ -198,7 +198,7 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 }
 
 // appRoot assembles a script root of the two big functions that starts the executable.
-func appRoot(t *testing.T, executable, arguments string, batch int) string {
+func appRoot(t *testing.T, executable string, batch int) string {
 	t.Helper()
 	root := t.TempDir()
 	host, err := os.ReadFile(filepath.Join("..", "host.json"))
@@ -209,7 +209,7 @@ func appRoot(t *testing.T, executable, arguments string, batch int) string {
 	if err := json.Unmarshal(host, &doc); err != nil {
 		t.Fatal(err)
 	}
-	description := map[string]any{"defaultExecutablePath": executable, "arguments": []string{arguments}}
+	description := map[string]any{"defaultExecutablePath": executable, "arguments": []string{"serve"}}
 	doc["customHandler"] = map[string]any{"enableForwardingHttpRequest": true, "description": description}
 	doc["extensions"] = map[string]any{"eventHubs": map[string]any{"maxEventBatchSize": batch}}
 	files := map[string]string{"host.json": text(t, doc)}
@@ -259,7 +259,7 @@ func startRig(t *testing.T, seed uint64, real string, hubs map[string]devhost.Lo
 	var err error
 	r.host, err = devhost.New(devhost.Options{
 		Feeds: map[string]devhost.ChangeFeed{"alerts": &devhost.MemoryFeed{}},
-		Root:  appRoot(t, executable, "serve", batch), Settings: settings, Address: "127.0.0.1:0", Hubs: hubs, Clock: r.clock,
+		Root:  appRoot(t, executable, batch), Settings: settings, Address: "127.0.0.1:0", Hubs: hubs, Clock: r.clock,
 		Logger: azfunc.NewLogger(&r.log, slog.LevelWarn), Output: io.Discard, Observe: r.observe,
 	})
 	if err != nil {

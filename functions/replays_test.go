@@ -23,9 +23,9 @@ import (
 const principalHeader = "X-MS-CLIENT-PRINCIPAL"
 
 // hosted runs the executable behind the local host, with settings on top, and returns its address.
-func hosted(t *testing.T, settings map[string]string) (*devhost.Host, string) {
+func hosted(t *testing.T, settings map[string]string) string {
 	t.Helper()
-	root := appRoot(t, build(t), "serve", 32)
+	root := appRoot(t, build(t), 16)
 	for _, f := range []string{"replays", "replaychunk"} {
 		if err := errors.Join(os.Mkdir(filepath.Join(root, f), 0o750), os.WriteFile(filepath.Join(root, f, "function.json"), read(t, f, "function.json"), 0o600)); err != nil {
 			t.Fatal(err)
@@ -56,7 +56,7 @@ func hosted(t *testing.T, settings map[string]string) (*devhost.Host, string) {
 	case <-time.After(time.Minute):
 		t.Fatal("the handler does not answer")
 	}
-	return host, host.URL()
+	return host.URL()
 }
 
 type testLog struct{ t *testing.T }
@@ -110,7 +110,7 @@ func wait(t *testing.T, url string, header ...string) replay.Status {
 // the second time nothing new.
 func TestReplayBehindTheHost(t *testing.T) {
 	folder, from, to := logsOfTokens(t)
-	_, url := hosted(t, map[string]string{"ASSAY_REPLAY_FILES": folder})
+	url := hosted(t, map[string]string{"ASSAY_REPLAY_FILES": folder})
 	analyst := []string{principalHeader, principal("Assay.Analyst")}
 	request := func(dry bool) string {
 		return text(t, api.ReplayRequest{From: from, To: to, Sources: []string{"file:."}, DryRun: dry, Reason: "case 7"})
@@ -220,7 +220,7 @@ func TestReplayRequests(t *testing.T) {
 // An analyst of one tenant starts replays of that tenant, whatever he leaves out, and others do not see them.
 func TestReplaysOfOneTenant(t *testing.T) {
 	folder, from, to := logsOfTokens(t)
-	_, url := hosted(t, map[string]string{"ASSAY_REPLAY_FILES": folder})
+	url := hosted(t, map[string]string{"ASSAY_REPLAY_FILES": folder})
 	mine := []string{principalHeader, principal("Assay.Analyst:" + victim)}
 	code, body := do(t, http.MethodPost, url+"/api/replays", text(t, api.ReplayRequest{From: from, To: to, Sources: []string{"file:."}, Reason: "r"}), mine...)
 	var s replay.Status

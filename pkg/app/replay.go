@@ -59,7 +59,7 @@ type replays struct {
 }
 
 // newReplays makes the replays of the service.
-func (s *Service) newReplays(p *policy) (*replays, error) {
+func (s *Service) newReplays(p *policy) *replays {
 	queue, err := openQueue(p.getenv)
 	if err != nil {
 		s.log.Warn("replays cannot be started", "error", err)
@@ -80,7 +80,7 @@ func (s *Service) newReplays(p *policy) (*replays, error) {
 	}
 	return &replays{runner: r, enqueue: func(ctx context.Context, m replay.Message, after time.Duration) error {
 		return enqueueText(ctx, queue, m.String(), after)
-	}}, nil
+	}}
 }
 
 // NewReplayRunner returns what runs replays on the store with the rules. It has no source yet, and no limits. tenant is the one of

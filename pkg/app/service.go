@@ -139,9 +139,7 @@ func (p *policy) service(b Backend, version string, log *slog.Logger, now func()
 		dispatcher: d, feed: p.getenv(SettingStore) == storeCosmos,
 		hubs: p.hubs, rules: p.rules, policy: p.access, version: version, log: log, now: now,
 	}
-	if s.replays, err = s.newReplays(p); err != nil {
-		return nil, err
-	}
+	s.replays = s.newReplays(p)
 	return s, nil
 }
 

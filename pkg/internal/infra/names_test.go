@@ -63,6 +63,7 @@ func setting(text string) (string, bool) {
 var notDeployed = map[string]string{
 	"AlertStore":            "the connection string of an emulator",
 	"ASSAY_COSMOS_EMULATOR": "for an emulator",
+	"ASSAY_REPLAY_FILES":    "for a machine of one's own",
 	"ASSAY_DECODER":         "the way out should the scanner be in doubt; the default is right",
 	"WEBSITE_AUTH_ENABLED":  "written by App Service",
 }
