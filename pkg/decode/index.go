@@ -16,19 +16,20 @@ type nameIndex struct {
 }
 
 type wantedName struct {
-	name string
+	name        string
+	first, last uint64 // see ends
 	entry
 }
 
 func newIndex(wanted map[string]entry) nameIndex {
 	b := max(4, bits.Len(uint(len(wanted)))+3)
 	ix := nameIndex{shift: 64 - b, places: make([]uint16, 1<<b)}
-	n := uint16(0)
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
-		n++
-		place := ix.place(name+`":"       `, 0, len(name))
-		ix.names = append(ix.names, wantedName{name, wanted[name]})
-		ix.places[place] = n
+		text := name + `":"       `
+		place := ix.place(text, 0, len(name))
+		first, last := ends(text, 0, len(name))
+		ix.names = append(ix.names, wantedName{name, first, last, wanted[name]})
+		ix.places[place] = uint16(len(ix.names))
 	}
 	return ix
 }
@@ -43,15 +44,23 @@ func (ix *nameIndex) find(s string, i, n int) (e entry, wanted bool) {
 
 // place returns where in places that name stands, or would.
 func (ix *nameIndex) place(s string, i, n int) uint {
-	m := min(n, 8)
-	keep := ^uint64(0) >> (64 - 8*m)
-	first, last := load(s, i)&keep, load(s, i+n-m)&keep
+	first, last := ends(s, i, n)
 	hash := (first + bits.RotateLeft64(last, 21)) * 0x9e3779b97f4a7c15
 	mask := uint(len(ix.places) - 1)
 	for h := uint(hash >> ix.shift); ; h++ {
 		p := ix.places[h&mask]
-		if p == 0 || ix.names[p-1].name == s[i:i+n] {
+		if p == 0 {
+			return h & mask
+		}
+		if w := &ix.names[p-1]; w.first == first && w.last == last && len(w.name) == n && (n <= 16 || w.name == s[i:i+n]) {
 			return h & mask
 		}
 	}
+}
+
+// ends returns the first and the last eight bytes of a name of n bytes, which are all that there is of most.
+func ends(s string, i, n int) (first, last uint64) {
+	m := min(n, 8)
+	keep := ^uint64(0) >> (64 - 8*m)
+	return load(s, i) & keep, load(s, i+n-m) & keep
 }

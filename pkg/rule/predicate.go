@@ -2,6 +2,7 @@ package rule
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -190,17 +191,22 @@ func HasFold(f event.Field[[]string], want ...string) Predicate {
 // folded is a text that others are compared with whatever the case.
 type folded struct {
 	text string
-	// No text of another length equals it, nor one that begins with another byte, if fixed: it is of ASCII alone, without the
-	// letters k and s, which have partners of more bytes (the Kelvin sign, the long s).
-	fixed        bool
-	lower, upper byte // the first byte
+	// Only texts of so many bytes can equal it. A letter of ASCII has partners of one byte alone, but for k (the Kelvin sign
+	// has three) and s (the long s has two).
+	shortest, longest int
+	// Only texts that begin with one of these can equal it; both are 0 where that is not known.
+	lower, upper byte
 }
 
 func fold(s string) folded {
-	w := folded{text: s}
-	w.fixed = s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf || strings.ContainsRune("kKsS", r) })
-	if w.fixed {
-		w.lower, w.upper = strings.ToLower(s)[0], strings.ToUpper(s)[0]
+	w := folded{text: s, longest: math.MaxInt}
+	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return w
+	}
+	low := strings.ToLower(s)
+	w.shortest, w.longest = len(s), len(s)+2*strings.Count(low, "k")+strings.Count(low, "s")
+	if low[0] != 'k' && low[0] != 's' {
+		w.lower, w.upper = low[0], strings.ToUpper(s)[0]
 	}
 	return w
 }
@@ -215,7 +221,7 @@ func folds(list []string) []folded {
 
 // is reports what strings.EqualFold does, mostly from the length and the first byte.
 func (w *folded) is(v string) bool {
-	if w.fixed && (len(v) != len(w.text) || v[0] != w.lower && v[0] != w.upper) {
+	if len(v) < w.shortest || len(v) > w.longest || w.lower != 0 && v[0] != w.lower && v[0] != w.upper {
 		return false
 	}
 	return v == w.text || strings.EqualFold(v, w.text)
