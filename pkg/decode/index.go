@@ -24,12 +24,14 @@ type wantedName struct {
 func newIndex(wanted map[string]entry) nameIndex {
 	b := max(4, bits.Len(uint(len(wanted)))+3)
 	ix := nameIndex{shift: 64 - b, places: make([]uint16, 1<<b)}
+	n := uint16(0)
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
+		n++
 		text := name + `":"       `
 		place := ix.place(text, 0, len(name))
 		first, last := ends(text, 0, len(name))
 		ix.names = append(ix.names, wantedName{name, first, last, wanted[name]})
-		ix.places[place] = uint16(len(ix.names))
+		ix.places[place] = n
 	}
 	return ix
 }
