@@ -6,10 +6,9 @@ import (
 	"github.com/assay-sec/assay/pkg/bench"
 )
 
-// The target is missed: 6 to 16 times was measured, on a loaded machine. The gate keeps what is reached; make bench
-// prints the target, and that it is missed.
+// By so much the best rounds may miss the target on a loaded machine, where 19 to 23 times was measured.
 const (
-	floor = 4.0 // times
+	slack = 1.5
 	tries = 3
 )
 
@@ -21,11 +20,11 @@ func TestRulesStayAhead(t *testing.T) {
 		}
 		r := bench.Ratios([]bench.Target{target}, costs)[0]
 		t.Log(r)
-		if r.Best >= floor {
+		if r.Met(slack) {
 			return
 		}
 		if try == tries {
-			t.Fatalf("less than %g times: %s", floor, r)
+			t.Fatalf("missed, even with a slack of %g: %s", slack, r)
 		}
 	}
 }
