@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -13,7 +14,7 @@ import (
 )
 
 // slugs are what names a subscription or a suppression: they stand in the ids of documents.
-var slugs = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$`)
+var slugs = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$`) })
 
 // subscriptions reads who wants to hear of which alerts.
 func (c *Config) subscriptions(v value) {
@@ -68,7 +69,7 @@ func (c *Config) subscriptions(v value) {
 // slug reads a name that can stand in ids, counts and URLs.
 func (v value) slug() (string, bool) {
 	return parsed(v, "a name of lower-case letters, digits and hyphens, at most 40", func(s string) (string, error) {
-		if !slugs.MatchString(s) {
+		if !slugs().MatchString(s) {
 			return "", errPlain
 		}
 		return s, nil
@@ -105,7 +106,7 @@ func (v value) secret() (notify.SecretSource, bool) {
 	}
 	v.keys(map[string]func(value){"env": into(&s.Env, func(v value) (string, bool) {
 		return parsed(v, "the name of an environment variable", func(s string) (string, error) {
-			if !environmentName.MatchString(s) {
+			if !environmentName().MatchString(s) {
 				return "", errPlain
 			}
 			return s, nil
@@ -115,7 +116,7 @@ func (v value) secret() (notify.SecretSource, bool) {
 	return s, s.Env != ""
 }
 
-var environmentName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
+var environmentName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`) })
 
 // alertURL reads the address of an alert for people.
 func (v value) alertURL() (string, bool) {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -117,11 +118,11 @@ func decodeNode(dec *yaml.Decoder, n *yaml.Node) (err error) {
 	return dec.Decode(n)
 }
 
-var yamlPlace = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+var yamlPlace = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^yaml: (?:line (\d+): )?`) })
 
 func syntaxProblem(err error) Problem {
 	text := err.Error()
-	m := yamlPlace.FindStringSubmatch(text)
+	m := yamlPlace().FindStringSubmatch(text)
 	p := Problem{Text: "not valid YAML: " + text}
 	if m != nil {
 		p.Text = "not valid YAML: " + text[len(m[0]):]
@@ -538,14 +539,16 @@ func (v value) issuer() (string, bool) {
 // host reads a host name into lower case, with nothing around it.
 func (v value) host() (string, bool) {
 	return parsed(v, "a host name such as login.microsoftonline.com", func(s string) (string, error) {
-		if !hostName.MatchString(s) || len(s) > 253 {
+		if !hostName().MatchString(s) || len(s) > 253 {
 			return "", errPlain
 		}
 		return strings.ToLower(s), nil
 	})
 }
 
-var hostName = regexp.MustCompile(`^(?i)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$`)
+var hostName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?i)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$`)
+})
 
 // word reads one of the words, whatever the case.
 func (v value) word(words ...string) (string, bool) {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -162,11 +163,11 @@ func (a *app) setting(name string) (string, bool) {
 	return os.LookupEnv(name)
 }
 
-var settingReference = regexp.MustCompile(`%([^%]*)%`)
+var settingReference = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`%([^%]*)%`) })
 
 // resolved returns a text member with its %SETTING% references replaced.
 func (a *app) resolved(o *object, name, fallback string) string {
-	return settingReference.ReplaceAllStringFunc(o.text(name, fallback), func(ref string) string {
+	return settingReference().ReplaceAllStringFunc(o.text(name, fallback), func(ref string) string {
 		v, ok := a.setting(ref[1 : len(ref)-1])
 		if !ok {
 			o.problem(name, "the app setting %s is not set", ref)
@@ -256,7 +257,7 @@ func (a *app) readHandler(o *object) {
 	description := o.child("description")
 	exe := description.required("defaultExecutablePath")
 	expand := func(s string) string {
-		return settingReference.ReplaceAllStringFunc(s, func(ref string) string {
+		return settingReference().ReplaceAllStringFunc(s, func(ref string) string {
 			v, _ := a.setting(ref[1 : len(ref)-1])
 			return v
 		})
@@ -339,22 +340,22 @@ func literal(s string) any {
 }
 
 var (
-	functionName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,127}$`)
-	bindingName  = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9]{0,127}|\$return)$`)
+	functionName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,127}$`) })
+	bindingName  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([A-Za-z][A-Za-z0-9]{0,127}|\$return)$`) })
 )
 
 // readFunction reads one function.json. It returns nil for a function that is switched off.
 func (a *app) readFunction(name, path string) (*function, error) {
 	d, root, _ := readDocument(path, name+"/"+functionFile)
 	f := &function{name: name}
-	if !functionName.MatchString(name) || strings.EqualFold(name, "host") {
+	if !functionName().MatchString(name) || strings.EqualFold(name, "host") {
 		d.problem("", "%q is not a name that the host accepts for a function", name)
 	}
 	var outputs []*object
 	triggers := 0
 	for _, b := range root.children("bindings") {
 		kind := b.required("type")
-		if n := b.required("name"); n != "" && !bindingName.MatchString(n) {
+		if n := b.required("name"); n != "" && !bindingName().MatchString(n) {
 			b.problem("name", "%q is not a name that the host accepts for a binding", n)
 		}
 		if !strings.HasSuffix(strings.ToLower(kind), "trigger") {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -33,9 +32,11 @@ const (
 
 func (d *Documents) of(replay string) store.State { return d.all.In(store.Replays, replay) }
 
-var idPattern = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+const idCharacters = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-func validID(id string) bool { return idPattern.MatchString(id) && id != sharedPartition }
+func validID(id string) bool {
+	return id != "" && len(id) <= 64 && strings.Trim(id, idCharacters) == "" && id != sharedPartition
+}
 
 func sliceID(n int) string { return fmt.Sprintf("%s%05d", slicePrefix, n) }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -42,7 +43,7 @@ func decodeNode(dec *yaml.Decoder, n *yaml.Node) (err error) {
 	return dec.Decode(n)
 }
 
-var yamlPlace = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+var yamlPlace = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^yaml: (?:line (\d+): )?`) })
 
 // syntax tells what the YAML parser found, and where.
 func syntax(err error) (line int, text string, eof bool) {
@@ -50,7 +51,7 @@ func syntax(err error) (line int, text string, eof bool) {
 		return 0, "", true
 	}
 	text = err.Error()
-	if m := yamlPlace.FindStringSubmatch(text); m != nil {
+	if m := yamlPlace().FindStringSubmatch(text); m != nil {
 		line, _ = strconv.Atoi(m[1])
 		text = text[len(m[0]):]
 	}
@@ -193,7 +194,7 @@ func (c *compiler) rule(d *document, root *yaml.Node, fallback string) *rule.Rul
 // version makes the number of the rule's version of the day on which it was modified: 20240513.
 func version(at map[string]*yaml.Node) int {
 	for _, key := range []string{"modified", "date"} {
-		if n := at[key]; n != nil && day.MatchString(n.Value) {
+		if n := at[key]; n != nil && day().MatchString(n.Value) {
 			v, _ := strconv.Atoi(n.Value[:4] + n.Value[5:7] + n.Value[8:10])
 			return v
 		}
@@ -201,7 +202,7 @@ func version(at map[string]*yaml.Node) int {
 	return 1
 }
 
-var day = regexp.MustCompile(`^[1-9]\d{3}[-/]\d{2}[-/]\d{2}`)
+var day = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[1-9]\d{3}[-/]\d{2}[-/]\d{2}`) })
 
 // levels are the severities by Sigma's names.
 var levels = map[string]rule.Severity{
@@ -235,7 +236,7 @@ func (d *document) status(r *rule.Rule, n *yaml.Node) {
 	}
 }
 
-var technique = regexp.MustCompile(`^attack\.(t\d{4}(?:\.\d{3})?)$`)
+var technique = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^attack\.(t\d{4}(?:\.\d{3})?)$`) })
 
 // doc fills what a person needs to judge an alert.
 func (d *document) doc(r *rule.Rule, at map[string]*yaml.Node) {
@@ -246,14 +247,14 @@ func (d *document) doc(r *rule.Rule, at map[string]*yaml.Node) {
 		Sources:        d.texts(at["references"], "references"),
 		Runbook: []string{
 			"Read what the rule looks for and its references, then the record: which of its values are unusual for this user?",
-			"See whether the user, the address or the application has another alert that day.",
+			"See whether the user, the address or the application has another alert that day().",
 		},
 	}
 	if n := at["description"]; n != nil {
 		r.Doc.Proves = strings.Join(strings.Fields(d.text(n, "description")), " ")
 	}
 	for _, tag := range d.texts(at["tags"], "tags") {
-		if m := technique.FindStringSubmatch(strings.ToLower(tag)); m != nil {
+		if m := technique().FindStringSubmatch(strings.ToLower(tag)); m != nil {
 			r.Doc.Attack = append(r.Doc.Attack, strings.ToUpper(m[1]))
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // modifiers are what stands behind the field of an item: field|modifier|modifier.
@@ -182,7 +183,7 @@ func (m *modifiers) transform(p pattern) ([]pattern, error) {
 	return all, nil
 }
 
-var placeholder = regexp.MustCompile(`\\%|%([\p{L}\p{N}_.-]+)%`)
+var placeholder = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\\%|%([\p{L}\p{N}_.-]+)%`) })
 
 // expanded puts the values of placeholders into a text, which thereby may become several. Without a value for one it fails.
 func expanded(s string, placeholders map[string][]string, quote func(string) string) ([]string, error) {
@@ -197,7 +198,7 @@ func expanded(s string, placeholders map[string][]string, quote func(string) str
 		out = next
 	}
 	rest, found := 0, false
-	for _, at := range placeholder.FindAllStringSubmatchIndex(s, -1) {
+	for _, at := range placeholder().FindAllStringSubmatchIndex(s, -1) {
 		add(s[rest:at[0]])
 		rest = at[1]
 		if at[2] < 0 {

@@ -49,6 +49,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -225,8 +226,8 @@ func fallbackID(file string, n int) string {
 	return id
 }
 
-var notKebab = regexp.MustCompile(`[^a-z0-9]+`)
+var notKebab = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^a-z0-9]+`) })
 
 func kebab(s string) string {
-	return strings.Trim(notKebab.ReplaceAllString(strings.ToLower(s), "-"), "-")
+	return strings.Trim(notKebab().ReplaceAllString(strings.ToLower(s), "-"), "-")
 }

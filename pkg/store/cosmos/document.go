@@ -5,7 +5,6 @@ import (
 	"encoding/base32"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -20,24 +19,32 @@ const (
 	typeFinding = "finding"
 )
 
-// plainName is what can stand in a partition key as it is: tenant ids, hubs.
-var plainName = regexp.MustCompile(`^[A-Za-z0-9.-]{1,128}$`)
+// isPlain tells whether a name can stand in a partition key as it is: tenant ids, hubs.
+func isPlain(name string) bool {
+	for _, c := range []byte(name) {
+		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '.' && c != '-' {
+			return false
+		}
+	}
+	return name != "" && len(name) <= 128
+}
 
 // partition returns the partition key of what belongs to a tenant, or a hub, on a UTC day. A name that an attacker made
 // up stands in it as a hash: the SDK writes keys as Go literals, which are not JSON for every character.
 func partition(name string, day alert.Day) string {
-	if !plainName.MatchString(name) {
+	if !isPlain(name) {
 		sum := sha256.Sum256([]byte(name))
 		name = "~" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16]))
 	}
 	return name + "_" + string(day)
 }
 
-// alertID is what every alert's id looks like.
-var alertID = regexp.MustCompile(`^[0-9]{8}-[a-z2-7]{26}$`)
-
-// isAlertID tells whether the id can be one of an alert's.
-func isAlertID(id alert.ID) bool { return alertID.MatchString(string(id)) && id.Day() != "" }
+// isAlertID tells whether the id can be one of an alert's: eight digits that are a day, "-" and 26 characters of base32.
+func isAlertID(id alert.ID) bool {
+	day, hash, _ := strings.Cut(string(id), "-")
+	return len(day) == 8 && strings.Trim(day, "0123456789") == "" && id.Day() != "" &&
+		len(hash) == 26 && strings.Trim(hash, "abcdefghijklmnopqrstuvwxyz234567") == ""
+}
 
 // findingID returns the id of a finding's document. The alert's comes first: after a change of a rule the same
 // finding can belong to another alert.
