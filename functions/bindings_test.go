@@ -179,12 +179,16 @@ var ofTheHost = map[string]bool{
 // givenByPlatform are settings that the code reads and App Service or the host writes: nobody sets them.
 var givenByPlatform = map[string]bool{"WEBSITE_AUTH_ENABLED": true}
 
-// settingsInCode finds the app settings in the constants of package app, by the place that names them.
+// settingsInCode finds the app settings in the constants of the packages that read them, by the place that names them.
 func settingsInCode(t *testing.T) map[string]string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join("..", "pkg", "app", "*.go"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no package app: %v", err)
+	var files []string
+	for _, folder := range []string{"app", "telemetry"} {
+		found, err := filepath.Glob(filepath.Join("..", "pkg", folder, "*.go"))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no package %s: %v", folder, err)
+		}
+		files = append(files, found...)
 	}
 	constant := regexp.MustCompile(`(?m)^(?:\t|const )[sS]etting\w+\s*=\s*"([A-Za-z0-9_]+)"`)
 	used := map[string]string{}

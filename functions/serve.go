@@ -58,5 +58,6 @@ func routes(s *app.Service) *azfunc.Routes {
 	replaychunk.Register(r, s)
 	alerts.Register(r, s)
 	health.Register(r, s)
+	s.Observe(r)
 	return r
 }

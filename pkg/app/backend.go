@@ -37,8 +37,8 @@ type Backend interface {
 	store.Collections
 }
 
-// openBackend opens the store that the settings name. It reaches no network.
-func openBackend(ctx context.Context, getenv func(string) string, now func() time.Time) (Backend, error) {
+// openBackend opens the store that the settings name. It reaches no network. observe, if any, is told of requests to Cosmos DB.
+func openBackend(ctx context.Context, getenv func(string) string, observe func(context.Context, cosmos.Request), now func() time.Time) (Backend, error) {
 	setting := getenv(SettingStore)
 	if path, ok := strings.CutPrefix(setting, sqliteScheme); ok && path != "" {
 		return sqlite.Open(ctx, path)
@@ -50,7 +50,7 @@ func openBackend(ctx context.Context, getenv func(string) string, now func() tim
 	if err != nil {
 		return nil, err
 	}
-	o.Now = now
+	o.Now, o.Observe = now, observe
 	return cosmos.New(o)
 }
 

@@ -168,6 +168,7 @@ func (s *Service) Sweep() azfunc.Handler {
 	return azfunc.HandlerFunc(func(ctx context.Context, _ *azfunc.Invocation) (*azfunc.Result, error) {
 		merr := s.makeMissing(ctx)
 		r, err := s.dispatcher.Send(ctx)
+		deliveries(ctx, s.telemetry, r)
 		if r != (notify.Report{}) {
 			s.log.InfoContext(ctx, "messages sent", "messages", r.Messages, "sent", r.Sent, "retried", r.Retried, "parked", r.Parked, "dead", r.Dead)
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/assay-sec/assay/pkg/ingest"
 	"github.com/assay-sec/assay/pkg/notify"
 	"github.com/assay-sec/assay/pkg/pipeline"
+	"github.com/assay-sec/assay/pkg/telemetry"
 )
 
 // The app settings of the function app beside those that the Functions host reads for its triggers.
@@ -45,6 +46,8 @@ type Service struct {
 	version string
 	log     *slog.Logger
 	now     func() time.Time
+
+	telemetry *telemetry.Telemetry // nil: not wanted
 }
 
 // live is the run of findings that come from the stream.
@@ -52,12 +55,13 @@ const live = "live"
 
 // NewService makes the service that the settings describe, store included. getenv reads an app setting.
 func NewService(ctx context.Context, getenv func(string) string, version string, log *slog.Logger, now func() time.Time) (*Service, error) {
+	t := startTelemetry(ctx, getenv, version, log, now)
 	// The store is opened while the rules are made: the first batch of an instance waits for both.
 	var backend Backend
 	opened := make(chan error, 1)
 	go func() {
 		var err error
-		backend, err = openBackend(ctx, getenv, now)
+		backend, err = openBackend(ctx, getenv, requests(t), now)
 		opened <- err
 	}()
 	p, err := readPolicy(getenv)
@@ -67,7 +71,7 @@ func NewService(ctx context.Context, getenv func(string) string, version string,
 	if err != nil {
 		return nil, errors.Join(err, backend.Close())
 	}
-	s, err := p.service(backend, version, log, now)
+	s, err := p.service(backend, t, version, log, now)
 	if err != nil {
 		return nil, errors.Join(err, backend.Close())
 	}
@@ -80,7 +84,7 @@ func NewServiceOn(b Backend, getenv func(string) string, version string, log *sl
 	if err != nil {
 		return nil, err
 	}
-	return p.service(b, version, log, now)
+	return p.service(b, nil, version, log, now)
 }
 
 // policy is what the settings say of rules and access.
@@ -122,9 +126,12 @@ func readPolicy(getenv func(string) string) (*policy, error) {
 	return p, nil
 }
 
-func (p *policy) service(b Backend, version string, log *slog.Logger, now func() time.Time) (*Service, error) {
+func (p *policy) service(b Backend, t *telemetry.Telemetry, version string, log *slog.Logger, now func() time.Time) (*Service, error) {
 	for _, problem := range p.rules.Problems {
 		log.Error("a Sigma rule is not evaluated until it is mended", "file", problem.File, "line", problem.Line, "column", problem.Column, "problem", problem.Text)
+	}
+	if t != nil {
+		b = timed{b, t}
 	}
 	path, err := NewPipeline(p.rules, p.decoder, b, "", now)
 	if err != nil {
@@ -137,14 +144,28 @@ func (p *policy) service(b Backend, version string, log *slog.Logger, now func()
 	s := &Service{
 		store: b, process: path, ingest: ingest.New(path, b, b.SetAside, now), from: p.rules.Provenance(live, version),
 		dispatcher: d, feed: p.getenv(SettingStore) == storeCosmos,
-		hubs: p.hubs, rules: p.rules, policy: p.access, version: version, log: log, now: now,
+		hubs: p.hubs, rules: p.rules, policy: p.access, version: version, log: log, now: now, telemetry: t,
 	}
 	s.replays = s.newReplays(p)
 	return s, nil
 }
 
-// Close ends the use of the store.
-func (s *Service) Close() error { return s.store.Close() }
+// flush is how long the end of the process is put off for the last telemetry.
+const flush = 2 * time.Second
+
+// Close ends the use of the store, and sends the last telemetry.
+func (s *Service) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), flush)
+	defer cancel()
+	return errors.Join(s.telemetry.Close(ctx), s.store.Close())
+}
+
+// Observe tells telemetry of the calls of the host.
+func (s *Service) Observe(r *azfunc.Routes) {
+	if s.telemetry != nil {
+		r.Observe(s.telemetry.Invocation)
+	}
+}
 
 var _ io.Closer = (*Service)(nil)
 
@@ -171,6 +192,7 @@ func (s *Service) Ingest(binding string) azfunc.Handler {
 			err = s.enqueue(ctx, report)
 		}
 		s.summarise(ctx, b, report, err)
+		s.tell(ctx, b, meta, report, err)
 		return nil, err
 	})
 }

@@ -1,18 +1,27 @@
 package azfunc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 )
 
-// functionName is what the host accepts as the name of a function's folder (Utility.cs).
-var functionName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,127}$`)
+// isFunctionName tells whether the host accepts the name as that of a function's folder: 1 to 128 letters, digits, "_" and "-",
+// a letter first (Utility.cs).
+func isFunctionName(name string) bool {
+	for i, c := range []byte(name) {
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+		if !letter && (i == 0 || (c < '0' || c > '9') && c != '_' && c != '-') {
+			return false
+		}
+	}
+	return name != "" && len(name) <= 128
+}
 
 // Routes says who answers which request. The zero value has none.
 type Routes struct {
@@ -20,12 +29,29 @@ type Routes struct {
 	web       http.ServeMux
 	patterns  []string
 	errs      []error
+	observe   Observer
 }
+
+// Call is what an [Observer] is told of a request.
+type Call struct {
+	Function    string // the function's name, or the pattern of a forwarded request; empty if nobody serves it
+	Forwarded   bool   // plain HTTP
+	ID          string // of the invocation; may be empty
+	Traceparent string // W3C trace context; may be empty
+	Tracestate  string
+}
+
+// Observer is told of a call before it is handled. It returns the context to handle it in, and what is to be told of the status
+// of the answer.
+type Observer func(ctx context.Context, c Call) (handle context.Context, answered func(status int))
+
+// Observe sets who is told of every call, for telemetry.
+func (r *Routes) Observe(o Observer) { r.observe = o }
 
 // Function serves the invocations of the function of that name, which the host posts to "/name".
 func (r *Routes) Function(name string, h Handler) {
 	switch {
-	case !functionName.MatchString(name) || strings.EqualFold(name, "host"):
+	case !isFunctionName(name) || strings.EqualFold(name, "host"):
 		r.errs = append(r.errs, fmt.Errorf("function %q: not a name that the host accepts", name))
 	case r.functions[name] != nil:
 		r.errs = append(r.errs, fmt.Errorf("function %q: registered twice", name))

@@ -202,18 +202,32 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		c.function = name
-		s.serveInvocation(withCall(ctx, c), w, r, c, h)
+		ctx, t, answered := s.observed(ctx, w, r, Call{Function: name})
+		defer answered()
+		s.serveInvocation(withCall(ctx, c), t, r, c, h)
 		return
 	}
 	h, pattern := s.routes.forwarded(r)
 	c.function = pattern
+	ctx, t, answered := s.observed(ctx, w, r, Call{Function: pattern, Forwarded: true})
+	defer answered()
 	ctx = withCall(ctx, c)
-	s.serveForwarded(ctx, w, r.WithContext(ctx), h)
+	s.serveForwarded(ctx, t, r.WithContext(ctx), h)
+}
+
+// observed tells the observer of the call, if there is one.
+func (s *Server) observed(ctx context.Context, w http.ResponseWriter, r *http.Request, c Call) (context.Context, *tracker, func()) {
+	t := &tracker{ResponseWriter: w}
+	if s.routes.observe == nil {
+		return ctx, t, func() {}
+	}
+	c.ID, c.Traceparent, c.Tracestate = r.Header.Get(HeaderInvocationID), r.Header.Get("Traceparent"), r.Header.Get("Tracestate")
+	ctx, answered := s.routes.observe(ctx, c)
+	return ctx, t, func() { answered(t.status) }
 }
 
 // serveForwarded runs a plain HTTP handler. A panic is answered with 500 if nothing has been written.
-func (s *Server) serveForwarded(ctx context.Context, w http.ResponseWriter, r *http.Request, h http.Handler) {
-	t := &tracker{ResponseWriter: w}
+func (s *Server) serveForwarded(ctx context.Context, t *tracker, r *http.Request, h http.Handler) {
 	defer func() {
 		switch p := recover(); p {
 		case nil:
@@ -221,28 +235,33 @@ func (s *Server) serveForwarded(ctx context.Context, w http.ResponseWriter, r *h
 			panic(p)
 		default:
 			s.log.ErrorContext(ctx, "call failed", "error", fmt.Errorf("%w: %v", ErrPanic, p), "stack", string(debug.Stack()))
-			if t.written {
+			if t.status != 0 {
+				t.status = http.StatusInternalServerError
 				panic(http.ErrAbortHandler) // cuts the answer off rather than end it well
 			}
-			answerError(w, http.StatusInternalServerError)
+			answerError(t, http.StatusInternalServerError)
 		}
 	}()
 	h.ServeHTTP(t, r)
 }
 
-// tracker notes whether an answer has begun.
+// tracker notes with which status an answer has begun.
 type tracker struct {
 	http.ResponseWriter
-	written bool
+	status int // 0: not begun
 }
 
 func (t *tracker) WriteHeader(code int) {
-	t.written = t.written || code >= 200
+	if t.status == 0 && code >= 200 {
+		t.status = code
+	}
 	t.ResponseWriter.WriteHeader(code)
 }
 
 func (t *tracker) Write(b []byte) (int, error) {
-	t.written = true
+	if t.status == 0 {
+		t.status = http.StatusOK
+	}
 	return t.ResponseWriter.Write(b)
 }
 

@@ -62,6 +62,9 @@ type Options struct {
 	Retention func() time.Duration // of a day's documents, as it is now; nil, or 0: store.DefaultRetention
 	Now       func() time.Time     // the wall clock: for expiry, and for the time at which an alert is reopened
 
+	// Observe is told of every request to the account that has ended, in the context of the call that made it; nil: nobody.
+	Observe func(context.Context, Request)
+
 	// Transport replaces the SDK's HTTP client, and Sleep the waiting between two attempts; nil: the usual ones.
 	Transport policy.Transporter
 	Sleep     func(context.Context, time.Duration) error
@@ -155,6 +158,9 @@ func (s *Store) dial() (*azcosmos.Client, error) {
 		Retry: policy.RetryOptions{MaxRetries: -1}, Transport: s.o.Transport,
 		Telemetry: policy.TelemetryOptions{ApplicationID: "assay"},
 	}}
+	if s.o.Observe != nil {
+		o.PerRetryPolicies = append(o.PerRetryPolicies, observer{s.o.Observe, s.o.Now})
+	}
 	if s.o.Emulator {
 		key, err := azcosmos.NewKeyCredential(s.o.Key)
 		if err != nil {
