@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -37,6 +39,21 @@ type Backend interface {
 	store.Collections
 }
 
+// OpenExistingBackend opens the embedded store at the path, which must be there, or, for "cosmos", the one that the app
+// settings describe. getenv reads a setting.
+func OpenExistingBackend(ctx context.Context, path string, getenv func(string) string, now func() time.Time) (Backend, error) {
+	if path == storeCosmos {
+		return openCosmos(getenv, nil, now)
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no store at %s yet: assay detect makes it", path)
+	}
+	return sqlite.Open(ctx, path)
+}
+
+// MemoryBackend returns a store that keeps nothing after it is closed.
+func MemoryBackend(ctx context.Context) (Backend, error) { return sqlite.Open(ctx, sqlite.Memory) }
+
 // openBackend opens the store that the settings name. It reaches no network. observe, if any, is told of requests to Cosmos DB.
 func openBackend(ctx context.Context, getenv func(string) string, observe func(context.Context, cosmos.Request), now func() time.Time) (Backend, error) {
 	setting := getenv(SettingStore)
@@ -46,6 +63,10 @@ func openBackend(ctx context.Context, getenv func(string) string, observe func(c
 	if setting != storeCosmos {
 		return nil, fmt.Errorf("%s is %q, but is to be %s and a path, or %s", SettingStore, setting, sqliteScheme, storeCosmos)
 	}
+	return openCosmos(getenv, observe, now)
+}
+
+func openCosmos(getenv func(string) string, observe func(context.Context, cosmos.Request), now func() time.Time) (Backend, error) {
 	o, err := cosmosOptions(getenv)
 	if err != nil {
 		return nil, err

@@ -43,14 +43,7 @@ func NewDispatcher(c *config.Config, r *Rules, b Backend, getenv func(string) st
 			return in && known
 		}},
 		Alerts: b, State: b, Now: now, Log: log,
-		Deliveries: notify.NewDocuments(b, func(id alert.ID) time.Time {
-			day, err := time.Parse(time.DateOnly, string(id.Day()))
-			if err != nil {
-				return time.Time{}
-			}
-			return now().Add(store.Lifetime(day, now(), c.Retention))
-		}),
-		Random: rand.Float64,
+		Deliveries: Deliveries(b, c.Retention, now), Random: rand.Float64,
 	}
 	for _, s := range c.Subscriptions {
 		n, err := newNotifier(&s, c, r, getenv, now)
@@ -61,6 +54,17 @@ func NewDispatcher(c *config.Config, r *Rules, b Backend, getenv func(string) st
 		o.Targets = append(o.Targets, notify.Target{Subscription: s, Notifier: n})
 	}
 	return notify.NewDispatcher(o)
+}
+
+// Deliveries returns the deliveries in the store. Each expires with its alert, which is kept for the retention; 0 is the default.
+func Deliveries(b Backend, retention time.Duration, now func() time.Time) *notify.Documents {
+	return notify.NewDocuments(b, func(id alert.ID) time.Time {
+		day, err := time.Parse(time.DateOnly, string(id.Day()))
+		if err != nil {
+			return time.Time{}
+		}
+		return now().Add(store.Lifetime(day, now(), retention))
+	})
 }
 
 // broken is the notifier of a subscription whose settings are wrong.
@@ -82,8 +86,10 @@ func newNotifier(s *notify.Subscription, c *config.Config, r *Rules, getenv func
 			Client: client, AlertURL: c.AlertURL, Zone: s.Zone, Runbook: r.runbook,
 			Tenant: func(id string) string { return c.Names[id] },
 			App: func(tenant, id string) string {
-				client, _ := r.Reference.MailClient(tenant, id)
-				return client.Name
+				if client, _ := r.Reference.MailClient(tenant, id); client != nil {
+					return client.Name
+				}
+				return ""
 			},
 		})
 	}

@@ -488,11 +488,24 @@ func (d *Dispatcher) Revive(ctx context.Context, subscription, id string) (int, 
 	return n, err
 }
 
+// ErrSubscription says that there is no subscription of the name.
+var ErrSubscription = errors.New("there is no such subscription")
+
+// Test sends the message to the subscription, whatever its standing, and leaves no trace of it.
+func (d *Dispatcher) Test(ctx context.Context, subscription string, m *Message) error {
+	for i := range d.o.Targets {
+		if d.o.Targets[i].Subscription.Name == subscription {
+			return d.o.Targets[i].Notifier.Notify(ctx, m)
+		}
+	}
+	return fmt.Errorf("%w: %q", ErrSubscription, subscription)
+}
+
 // Decision is what a subscription makes of an alert.
 type Decision struct {
-	Subscription string
-	Change       ChangeKind
-	Refused      string // why it is not told; "": it is
+	Subscription string     `json:"subscription"`
+	Change       ChangeKind `json:"change"`            // what of it would be news
+	Refused      string     `json:"refused,omitempty"` // why it is not told; "": it is
 }
 
 // Route tells who would hear of the alert as it stands, were it news, and why not.

@@ -141,19 +141,23 @@ func (s *Documents) Told(ctx context.Context, subscription string, id alert.ID) 
 
 // Unsent implements Deliveries.
 func (s *Documents) Unsent(ctx context.Context, subscription string) iter.Seq2[Delivery, error] {
-	return s.list(ctx, subscription, owed)
+	return deliveries(s.of(subscription).List(ctx, owed))
 }
 
-// Sent yields the deliveries of the subscription that are sent and have not expired.
-func (s *Documents) Sent(ctx context.Context, subscription string) iter.Seq2[Delivery, error] {
-	return s.list(ctx, subscription, done)
+// All yields the deliveries of all subscriptions, of former ones too: those that are sent, or those that are not.
+func (s *Documents) All(ctx context.Context, sent bool) iter.Seq2[Delivery, error] {
+	prefix := owed
+	if sent {
+		prefix = done
+	}
+	return deliveries(s.store.Across(ctx, store.Deliveries, prefix))
 }
 
-func (s *Documents) list(ctx context.Context, subscription, prefix string) iter.Seq2[Delivery, error] {
+func deliveries(docs iter.Seq2[store.Document, error]) iter.Seq2[Delivery, error] {
 	return func(yield func(Delivery, error) bool) {
-		for doc, err := range s.of(subscription).List(ctx, prefix) {
+		for doc, err := range docs {
 			if err != nil {
-				yield(Delivery{}, fmt.Errorf("list the deliveries of %s: %w", subscription, err))
+				yield(Delivery{}, fmt.Errorf("list deliveries: %w", err))
 				return
 			}
 			var d Delivery

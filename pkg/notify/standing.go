@@ -12,8 +12,8 @@ import (
 
 // Standing is how a subscription's receiver has behaved of late. It is one document for all instances that send.
 type Standing struct {
-	Minute    time.Time `json:"minute"`             // in which the messages were counted
-	Count     int       `json:"count"`              // messages begun in it
+	Minute    time.Time `json:"minute,omitzero"`    // in which the messages were counted
+	Count     int       `json:"count,omitempty"`    // messages begun in it
 	NotBefore time.Time `json:"notBefore,omitzero"` // nothing is sent before
 	Failures  int       `json:"failures,omitempty"` // in a row
 	Disabled  time.Time `json:"disabled,omitzero"`  // since when the receiver is gone for good; zero: it is not
