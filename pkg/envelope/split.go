@@ -315,6 +315,7 @@ func (s *splitter) whole(v *value) (Record, error) {
 		}
 		s.consume(s.pos + v.at)
 		if rec.Body == `""` {
+			s.seen-- // it holds no record
 			return Record{}, errOpened
 		}
 		if s.levels == maxLevels {
