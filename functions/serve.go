@@ -8,6 +8,7 @@ import (
 
 	"github.com/assay-sec/assay/functions/alerts"
 	"github.com/assay-sec/assay/functions/health"
+	"github.com/assay-sec/assay/functions/keys"
 	"github.com/assay-sec/assay/functions/mailbox"
 	"github.com/assay-sec/assay/functions/notify"
 	"github.com/assay-sec/assay/functions/replaychunk"
@@ -56,6 +57,7 @@ func routes(s *app.Service) *azfunc.Routes {
 	sweep.Register(r, s)
 	replays.Register(r, s)
 	replaychunk.Register(r, s)
+	keys.Register(r, s)
 	alerts.Register(r, s)
 	health.Register(r, s)
 	s.Observe(r)

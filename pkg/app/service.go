@@ -34,6 +34,7 @@ type Service struct {
 	process *pipeline.Pipeline
 	ingest  *ingest.Ingester
 
+	keys       *publishedKeys
 	dispatcher *notify.Dispatcher
 	feed       bool // a change feed hands the alerts to notify
 
@@ -143,6 +144,7 @@ func (p *policy) service(b Backend, t *telemetry.Telemetry, version string, log 
 	}
 	s := &Service{
 		store: b, process: path, ingest: ingest.New(path, b, b.SetAside, now), from: p.rules.Provenance(live, version),
+		keys:       newPublishedKeys(p.config, p.rules, b, p.getenv(SettingKeys), log, now),
 		dispatcher: d, feed: p.getenv(SettingStore) == storeCosmos,
 		hubs: p.hubs, rules: p.rules, policy: p.access, version: version, log: log, now: now, telemetry: t,
 	}
@@ -157,6 +159,7 @@ const flush = 2 * time.Second
 func (s *Service) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), flush)
 	defer cancel()
+	s.keys.pending.Wait()
 	return errors.Join(s.telemetry.Close(ctx), s.store.Close())
 }
 
@@ -187,6 +190,7 @@ func (s *Service) Ingest(binding string) azfunc.Handler {
 		if in.Retry != nil {
 			b.Attempt = in.Retry.Count
 		}
+		s.keys.look()
 		report, err := s.ingest.Process(ctx, b, pipeline.Options{From: s.from, Tenants: s.hubs[b.Hub], Workers: 1})
 		if err == nil {
 			err = s.enqueue(ctx, report)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -101,6 +102,11 @@ func (d *detection) run(ctx context.Context, paths []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	if state, ok := s.(store.State); ok {
+		if err := app.LearnKeys(ctx, rules.Reference, state, time.Time{}); err != nil {
+			return err
+		}
+	}
 	p, err := app.NewPipeline(rules, decoder, s, tenant, d.sys.Now)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -169,7 +170,7 @@ func (d *development) settings() (settings map[string]string, path string, err e
 	if path, err = filepath.Abs(path); err != nil {
 		return nil, "", fmt.Errorf("find the store: %w", err)
 	}
-	settings = map[string]string{app.SettingStore: app.EmbeddedStore(path)}
+	settings = map[string]string{app.SettingStore: app.EmbeddedStore(path), app.SettingKeys: cmp.Or(d.sys.Getenv(app.SettingKeys), app.KeysOff)}
 	c, err := d.config.load() // so that its problems are told once, and at once
 	if err != nil {
 		return nil, "", err

@@ -49,7 +49,6 @@ func compile(s Source) (*Data, error) {
 		badKeys:           b.badKeys(s.BadKeys),
 		badIPs:            b.badIPs(s.BadIPs),
 		badUserAgents:     b.exact("badUserAgents", s.BadUserAgents),
-		keys:              b.keyHistory(s.Keys, s.Fetches),
 		issuerHosts:       b.issuerHosts(s.IssuerHosts),
 		knownMailClients:  b.mailClients("knownMailClients", s.KnownMailClients),
 		mailFrontends:     b.guids("mailFrontends", s.MailFrontends),
@@ -64,6 +63,8 @@ func compile(s Source) (*Data, error) {
 		defaults:          b.tenant("defaults", s.Defaults),
 		tenants:           make(map[string]*Tenant, len(s.Tenants)),
 	}
+	h := b.keyHistory(s.Keys, s.Fetches)
+	d.keys.Store(&h)
 	for _, id := range slices.Sorted(maps.Keys(s.Tenants)) {
 		field := "tenants." + id
 		g, ok := b.guid(field, id)

@@ -3,6 +3,9 @@ package reference
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -75,8 +78,31 @@ type keyHistory struct {
 // Key returns the published key with this kid, which is compared to the byte. A kid that is not in the history is
 // unknown, not forged: see Published.
 func (d *Data) Key(kid string) (*Key, bool) {
-	k, ok := d.keys.keys[kid]
+	k, ok := d.keys.Load().keys[kid]
 	return k, ok
+}
+
+// Keys returns every published key that is known, by kid.
+func (d *Data) Keys() []Key {
+	known := d.keys.Load().keys
+	out := make([]Key, 0, len(known))
+	for _, kid := range slices.Sorted(maps.Keys(known)) {
+		out = append(out, *known[kid])
+	}
+	return out
+}
+
+// Learn adds keys and readings to the history of published keys. From then on Key and Published answer with them; nothing else
+// changes, and nothing that was known is forgotten. An error names what is wrong, and then nothing was learned.
+func (d *Data) Learn(keys []Key, fetches []Fetch) error {
+	b := &builder{}
+	all := merge(Source{Keys: d.source.Keys, Fetches: d.source.Fetches}, Source{Keys: keys, Fetches: fetches})
+	h := b.keyHistory(all.Keys, all.Fetches)
+	if err := errors.Join(b.errs...); err != nil {
+		return fmt.Errorf("learn published keys: %w", err)
+	}
+	d.keys.Store(&h)
+	return nil
 }
 
 // Publication is what the history of keys documents tells of a kid at a time.
@@ -104,18 +130,19 @@ const (
 // readings around it count together, since servers answer with differing sets.
 func (d *Data) Published(kid, issuingTenant string, at time.Time) Publication {
 	const slack = int64(publicationSlack / time.Second)
-	seen, now := d.keys.sightings[kid], at.Unix()
+	h := d.keys.Load()
+	seen, now := h.sightings[kid], at.Unix()
 	i, _ := slices.BinarySearch(seen, now-slack)
 	if i < len(seen) && seen[i] <= now+slack {
 		return Published
 	}
-	if !d.keys.bracketed(issuingTenant, now) {
+	if !h.bracketed(issuingTenant, now) {
 		return NotTold
 	}
 	if i > 0 {
 		return Withdrawn
 	}
-	if k, ok := d.keys.keys[kid]; ok && !k.FirstSeen.IsZero() && k.FirstSeen.Before(at) {
+	if k, ok := h.keys[kid]; ok && !k.FirstSeen.IsZero() && k.FirstSeen.Before(at) {
 		return Withdrawn
 	}
 	return Never

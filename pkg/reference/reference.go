@@ -9,6 +9,7 @@ package reference
 import (
 	"net/netip"
 	"regexp"
+	"sync/atomic"
 	"time"
 
 	"github.com/assay-sec/assay/pkg/event"
@@ -19,7 +20,8 @@ import (
 // (access token claims reference, Microsoft identity platform).
 const ConsumerTenant = "9188040d-6c67-4c5b-b112-36a304b66dad"
 
-// Data is an immutable snapshot of all reference data. It is safe for concurrent use.
+// Data is an immutable snapshot of all reference data, but for the history of published keys, which grows: see Learn. It is safe for
+// concurrent use.
 type Data struct {
 	// Version is a hash of the content: equal versions hold equal data.
 	Version string
@@ -28,7 +30,7 @@ type Data struct {
 	badKeys           badKeys
 	badIPs            map[netip.Addr]*Indicator
 	badUserAgents     exact
-	keys              keyHistory
+	keys              atomic.Pointer[keyHistory]
 	issuerHosts       map[string]*IssuerHost
 	knownMailClients  map[event.GUID]*Client
 	mailFrontends     guids

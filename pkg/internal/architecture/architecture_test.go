@@ -35,7 +35,7 @@ var layers = [][]string{
 	{"pkg/store/sqlite", "pkg/store/cosmos", "pkg/store/storetest"},
 	{"pkg/replay/eventhubs", "pkg/replay/files"},
 	{"pkg/replay"},
-	{"pkg/pipeline"},
+	{"pkg/pipeline", "pkg/keys"},
 	{"pkg/config"},
 	{"pkg/notify/teams", "pkg/notify/webhook", "pkg/notify/notifytest"},
 	{"pkg/notify/outbound"},
