@@ -65,7 +65,9 @@ func LoadRules(c *config.Config, further ...string) (*Rules, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.add(set)
+	if err := r.add(set, c.Sigma.Settings); err != nil {
+		return nil, fmt.Errorf("load the rules: %w", err)
+	}
 	return r, nil
 }
 

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/assay-sec/assay/pkg/config"
 	"github.com/assay-sec/assay/pkg/rule"
+	"github.com/assay-sec/assay/pkg/rules"
 	"github.com/assay-sec/assay/pkg/sigma"
 )
 
@@ -89,11 +91,31 @@ func readBounded(name string) ([]byte, error) {
 }
 
 // add puts the Sigma rules behind the built-in ones, and what they need.
-func (r *Rules) add(s *sigma.Set) {
+func (r *Rules) add(s *sigma.Set, settings rules.Settings) error {
 	if len(s.Documents) == 0 {
-		return
+		return nil
+	}
+	known := map[string]bool{}
+	for _, x := range s.Rules {
+		known[x.ID] = true
+		set := settings[x.ID]
+		if set.Stage != nil {
+			x.Stage, x.StageReason = *set.Stage, "set in the configuration"
+		}
+		if set.Severity != nil {
+			for i := range x.Legs {
+				x.Legs[i].Severity = *set.Severity
+			}
+		}
+	}
+	r.Problems = s.Problems()
+	for _, id := range slices.Sorted(maps.Keys(settings)) {
+		if !known[id] && len(r.Problems) == 0 { // it may be one with a mistake
+			return fmt.Errorf("sigma.settings.%s: there is no such Sigma rule", id)
+		}
 	}
 	r.Rules, r.own = append(r.Rules, s.Rules...), len(s.Rules)
-	r.Extras, r.Record, r.Problems = s.Extras, s.Record, s.Problems()
+	r.Extras, r.Record = s.Extras, s.Record
 	r.Version += "+sigma:" + s.Hash[:12]
+	return nil
 }

@@ -3,12 +3,16 @@ package config
 import (
 	"path/filepath"
 	"strings"
+
+	"github.com/assay-sec/assay/pkg/rule"
+	"github.com/assay-sec/assay/pkg/rules"
 )
 
 // Sigma says where Sigma rules stand, and what their placeholders mean.
 type Sigma struct {
 	Rules        []string            // files and folders
 	Placeholders map[string][]string // by lower-case name
+	Settings     rules.Settings      // of stage and severity, by the id of a rule
 }
 
 // sigma reads the Sigma rules. Paths are beside the document.
@@ -21,6 +25,25 @@ func (c *Config) sigma(v value) {
 			}
 			return path, ok
 		}),
+		"settings": func(v value) {
+			c.Sigma.Settings = rules.Settings{}
+			v.entries(func(key, val value) {
+				var s rules.Setting
+				val.keys(map[string]func(value){
+					"stage": func(v value) {
+						if stage, ok := named[rule.Stage](v, rule.Off, rule.Observe, rule.Enabled); ok {
+							s.Stage = &stage
+						}
+					},
+					"severity": func(v value) {
+						if severity, ok := named(v, rule.Severities()...); ok {
+							s.Severity = &severity
+						}
+					},
+				})
+				c.Sigma.Settings[key.node.Value] = s
+			})
+		},
 		"placeholders": func(v value) {
 			c.Sigma.Placeholders = map[string][]string{}
 			v.entries(func(key, val value) {
