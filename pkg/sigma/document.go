@@ -294,7 +294,7 @@ func (d *document) source(n *yaml.Node) *source {
 	}
 	d.Source = strings.Join(words, "/")
 	d.logsource = d.Source
-	if from, known := sources[d.Source]; known {
+	if from, known := sources()[d.Source]; known {
 		return &from
 	}
 	if why, known := unread[d.Source]; known {

@@ -86,7 +86,7 @@ func TestEveryModifier(t *testing.T) {
 // A name of a field means one thing: what is listed twice would be read as the first.
 func TestNamesAreNormal(t *testing.T) {
 	t.Parallel()
-	for at, from := range sources {
+	for at, from := range sources() {
 		for key, f := range from.names {
 			if key != normal(f.name) || f.bind == nil || f.path == "" {
 				t.Errorf("%s: %q is %+v", at, key, f)

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/assay-sec/assay/pkg/decode"
@@ -27,9 +28,9 @@ type named struct {
 // underscores. A name that is there already stays what it is.
 type names map[string]named
 
-func normal(name string) string {
-	return strings.NewReplacer(" ", "", "_", "", "{}", "", "[]", "", "[*]", "").Replace(strings.ToLower(name))
-}
+func normal(name string) string { return withoutBlanks.Replace(strings.ToLower(name)) }
+
+var withoutBlanks = strings.NewReplacer(" ", "", "_", "", "{}", "", "[]", "", "[*]", "")
 
 func (n names) add(f named, aliases string) {
 	for _, a := range append(strings.Fields(aliases), f.path) {
@@ -179,7 +180,7 @@ var signInResult = event.Field[string]{Path: "signIn.status", Get: func(e *event
 }}
 
 // Sources: resource type signIn (Microsoft Graph, beta), table SigninLogs (Azure Monitor), and the columns of the portal.
-var signInNames = func() names {
+var signInNames = sync.OnceValue(func() names {
 	n := names{}
 	s := decode.SignInExtra
 	n.number(event.SignInError, nil, "resultType errorCode status.errorCode signInErrorCode")
@@ -237,10 +238,10 @@ var signInNames = func() names {
 		conditionalAccessAudiences`)
 	n.common()
 	return n
-}()
+})
 
 // Sources: resource type directoryAudit (Microsoft Graph, beta), table AuditLogs (Azure Monitor).
-var directoryNames = func() names {
+var directoryNames = sync.OnceValue(func() names {
 	n := names{}
 	s := decode.SignInExtra
 	n.text(event.DirectoryActivity, "activityDisplayName operationName operation message activity activityType eventName")
@@ -267,7 +268,7 @@ var directoryNames = func() names {
 	n.nested("directory.", s, "targetResources=targets initiatedBy additionalDetails")
 	n.common()
 	return n
-}()
+})
 
 var (
 	directoryResult = event.Field[string]{Path: "directory.result", Get: func(e *event.Event) *event.Text { return &e.Directory.Result }}
@@ -279,7 +280,7 @@ var (
 )
 
 // Sources: resource type riskDetection (Microsoft Graph, beta), tables AADUserRiskEvents and AADServicePrincipalRiskEvents.
-var riskNames = func() names {
+var riskNames = sync.OnceValue(func() names {
 	n := names{}
 	s := decode.SignInExtra
 	n.text(event.RiskType, "riskEventType riskType operationName")
@@ -291,10 +292,10 @@ var riskNames = func() names {
 	n.nested("risk.", s, "location additionalInfo keyIds")
 	n.common()
 	return n
-}()
+})
 
 // Source: table MicrosoftGraphActivityLogs (Azure Monitor).
-var graphNames = func() names {
+var graphNames = sync.OnceValue(func() names {
 	n := names{}
 	s := decode.SignInExtra
 	n.text(event.GraphMethod, "requestMethod method httpMethod")
@@ -312,10 +313,10 @@ var graphNames = func() names {
 	n.scalars("graph.", s, "apiVersion responseSizeBytes clientRequestId operationId wids userPrincipalObjectID cDeviceId=deviceId location atContent atContentH atContentP")
 	n.common()
 	return n
-}()
+})
 
 // Sources: the schemas of the Office 365 Management Activity API; table OfficeActivity; table CloudAppEvents.
-var auditNames = func() names {
+var auditNames = sync.OnceValue(func() names {
 	n := names{}
 	a := decode.AuditExtra
 	n.text(event.Operation, "operation eventName operationName activity")
@@ -380,11 +381,11 @@ var auditNames = func() names {
 	n.nested("defender.", defender, "ActivityObjects AdditionalFields IPTags IPCategory UserAgentTags")
 	n.common()
 	return n
-}()
+})
 
 // alertNames are those of Microsoft's own alerts in the unified audit log: rules call the name of the alert the event's, and an
 // alert record, which has no result, is the success of an operation that was logged.
-var alertNames = func() names {
+var alertNames = sync.OnceValue(func() names {
 	n := names{}
 	a := decode.AuditExtra
 	raised := event.Field[string]{Path: "audit.alertRaised", Get: func(e *event.Event) *event.Text {
@@ -397,16 +398,16 @@ var alertNames = func() names {
 		extra(a("AlertName"), "audit.alertName"), extra(a("Name"), "audit.alertName"), func(*wants) values { return text{event.Operation} })
 	n.first("audit.resultStatus", "status result resultStatus",
 		extra(a("ResultStatus"), "audit.resultStatus"), func(*wants) values { return text{raised} })
-	for name, f := range auditNames {
+	for name, f := range auditNames() {
 		if _, own := n[name]; !own {
 			n[name] = f
 		}
 	}
 	return n
-}()
+})
 
 // tokenNames are those of token observations, which are Assay's own.
-var tokenNames = func() names {
+var tokenNames = sync.OnceValue(func() names {
 	n := names{}
 	for _, f := range []event.Field[string]{
 		event.TokenTenant, event.TokenObjectID, event.TokenSubject, event.TokenID, event.TokenSession, event.TokenIssuer, event.TokenAudience,
@@ -425,4 +426,4 @@ var tokenNames = func() names {
 	n.number(event.TokenSegments, nil, "segments")
 	n.common()
 	return n
-}()
+})
