@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
 	"github.com/assay-sec/assay/pkg/alert"
 	"github.com/assay-sec/assay/pkg/api"
 	"github.com/assay-sec/assay/pkg/azfunc"
@@ -231,4 +233,78 @@ func (s *Service) expireReplays(ctx context.Context) error {
 		s.log.ErrorContext(ctx, "a slice of a replay has failed", "replay", expired[i].Replay, "slice", expired[i].Number, "error", expired[i].Error)
 	}
 	return err
+}
+
+// SettingReplayHubs names the environment variable with the connection string of an emulator of Event Hubs, for a command line.
+const SettingReplayHubs = "ASSAY_EVENTHUBS"
+
+// ReplaySources are the sources that a command line names: a file or folder, or sb://NAMESPACE/HUB. Hubs are opened as whom
+// the environment says: a signed-in az, a managed identity, and so on.
+type ReplaySources struct {
+	Group      string // consumer group
+	Connection string // see SettingReplayHubs; "": Azure
+
+	mu   sync.Mutex
+	open map[string]replay.Source
+}
+
+// Source returns the source of a name. A source is opened once, and kept.
+func (s *ReplaySources) Source(name string) (replay.Source, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if src, ok := s.open[name]; ok {
+		return src, nil
+	}
+	src, err := s.make(name)
+	if err != nil {
+		return nil, err
+	}
+	if s.open == nil {
+		s.open = map[string]replay.Source{}
+	}
+	s.open[name] = src
+	return src, nil
+}
+
+func (s *ReplaySources) make(name string) (replay.Source, error) {
+	rest, ok := strings.CutPrefix(name, kindNamespace)
+	if !ok {
+		if scheme, _, found := strings.Cut(name, "://"); found {
+			return nil, &replay.Invalid{Field: "sources", Detail: fmt.Sprintf("%s:// is no kind of source: a file, a folder, or %sNAMESPACE/HUB", scheme, kindNamespace)}
+		}
+		return &files.Source{Path: name}, nil
+	}
+	namespace, hub, _ := strings.Cut(rest, "/")
+	if namespace == "" || hub == "" || strings.Contains(hub, "/") {
+		return nil, &replay.Invalid{Field: "sources", Detail: fmt.Sprintf("%q is not of the form %sNAMESPACE/HUB", name, kindNamespace)}
+	}
+	o := eventhubs.Options{Hub: hub, ConsumerGroup: s.Group, Namespace: namespace, Connection: s.Connection, PageEvents: commandPage}
+	if o.Connection == "" {
+		var err error
+		if o.Credential, err = azidentity.NewDefaultAzureCredential(nil); err != nil {
+			return nil, fmt.Errorf("find out as whom to read %s: %w", name, err)
+		}
+	}
+	return eventhubs.New(o)
+}
+
+const (
+	kindNamespace = "sb://"
+	commandPage   = 500 // messages of a page
+)
+
+// IsHub tells whether the name is an event hub's, which replays share with the live path.
+func (s *ReplaySources) IsHub(name string) bool { return strings.HasPrefix(name, kindNamespace) }
+
+// Close ends the connections.
+func (s *ReplaySources) Close(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for _, src := range s.open {
+		if c, ok := src.(interface{ Close(context.Context) error }); ok {
+			errs = append(errs, c.Close(ctx))
+		}
+	}
+	return errors.Join(errs...)
 }
