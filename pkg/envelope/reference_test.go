@@ -157,7 +157,16 @@ func strict(v string) (string, bool) {
 func (r *reference) message(text string) {
 	start := trimBlank(strings.TrimPrefix(text, byteOrderMark))
 	switch {
-	case start == "" || strings.IndexByte(`{["`, start[0]) >= 0:
+	case strings.HasPrefix(start, `"`):
+		// A string in a string is one message; what stands behind it in the same string is no JSON.
+		count := 0
+		if elements(start, false, func(string, int) { count++ }); count != 1 {
+			r.unknown = true
+			return
+		}
+		r.text(text)
+		return
+	case start == "" || strings.IndexByte(`{[`, start[0]) >= 0:
 		r.text(text)
 		return
 	case isBase64(start):
