@@ -51,6 +51,10 @@ func contenders(t *testing.T, all []Contender, err error) []Contender {
 // reached is what was measured of a target that is missed: within its slack a gate would fail by chance. It keeps
 // what is there from getting worse. make bench prints the target itself, and that it is missed.
 var reached = map[string]float64{
+	// Met on a machine that is idle (1.3 and 3.2), missed on one whose caches others use.
+	"the catalogue: times sha256 of the record":                     2.2,
+	"the catalogue and 150 Sigma rules: times sha256 of the record": 4.6,
+
 	"T3 object: times as fast as json.Valid": 1.5,
 }
 
@@ -77,8 +81,12 @@ func TestHostileDocumentsCostNoMore(t *testing.T) {
 }
 
 func TestCostOfSigmaRules(t *testing.T) {
+	targets := SigmaTargets()
+	for i := range targets {
+		targets[i].Limit = max(targets[i].Limit, reached[targets[i].Name])
+	}
 	all, err := SigmaContenders(400)
-	hold(t, SigmaTargets(), contenders(t, all, err))
+	hold(t, targets, contenders(t, all, err))
 }
 
 func TestCostGrowsLittleWithTheNumberOfRules(t *testing.T) {
