@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -127,6 +128,35 @@ func TestDev(t *testing.T) {
 		}
 	}
 	again.interrupt()
+}
+
+// A smoke test goes through the entire app, even where the hub is another tenant's.
+func TestSmoke(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "assay.yaml")
+	if err := os.WriteFile(config, []byte("hubs:\n  signins: {tenants: [8f1d6c3a-52e7-4b90-9c0e-6a4d17f2b385]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	root := appRoot(t, build(t), 32)
+	for _, f := range []string{"alerts", "health"} {
+		if err := os.CopyFS(filepath.Join(root, f), os.DirFS(f)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := dev(t, "--app", root, "--store", filepath.Join(t.TempDir(), "assay.db"), "--address", "127.0.0.1:0", "--config", config)
+	hub := strings.Fields(s.wait(`^signin\s+POST\s+http://127\.0\.0\.1:\d+/hubs/signins/messages$`))[2]
+	api, _, _ := strings.Cut(hub, "/hubs/")
+
+	sys := cli.Process("test")
+	var out, errs bytes.Buffer
+	sys.Out, sys.Err = &out, &errs
+	if code := cli.Main(t.Context(), sys, []string{"smoke", "--api", api, "--hub", hub, "--patience", "1m"}); code != 0 {
+		t.Fatalf("exit code %d: %s%s", code, out.String(), errs.String())
+	}
+	if !regexp.MustCompile(`(?s)^health .* s.*event sent .* s.*alert .* s  \d{8}-[a-z2-7]{26}\n$`).MatchString(out.String()) {
+		t.Errorf("it prints\n%s", out.String())
+	}
+	s.wait(`^CRITICAL .* new  token-kid-known-bad`)
+	s.interrupt()
 }
 
 func TestDevRefuses(t *testing.T) {

@@ -68,6 +68,7 @@ tokens that applications saw, and shows what a correctly issued token cannot hav
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
+	root.AddCommand(newSmoke(sys))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err) })
 	root.AddCommand(newDetect(sys), newReplay(sys), newDev(sys), newAlerts(sys), newSubscriptions(sys), newDeliveries(sys), newExplain(sys), newRules(sys), newKeys(sys), newConfig(sys), newVersion(sys))
 	return root

@@ -14,7 +14,7 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Names[contoso] != "Contoso" || len(c.Rules) != 2 || len(c.Hubs) != 1 || len(c.Subscriptions) != 2 || c.AlertURL == "" {
+	if c.Names[contoso] != "Contoso" || len(c.Rules) != 2 || len(c.Hubs) != 1 || len(c.Subscriptions) != 3 || c.AlertURL == "" {
 		t.Errorf("%+v", c)
 	}
 	if len(c.Sigma.Rules) != 1 || c.Sigma.Rules[0] != "sigma" || len(c.Sigma.Placeholders["admins"]) != 1 || c.Sigma.Settings["inbox-rule-forwards"].Severity == nil {

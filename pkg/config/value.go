@@ -18,6 +18,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/assay-sec/assay/pkg/alert"
 	"github.com/assay-sec/assay/pkg/event"
 )
 
@@ -368,13 +369,18 @@ func reason(err error) string {
 
 // guid reads a GUID into lower case.
 func (v value) guid() (string, bool) {
-	return parsed(v, "a GUID such as 00000003-0000-0000-c000-000000000000", func(s string) (string, error) {
+	id, ok := parsed(v, "a GUID such as 00000003-0000-0000-c000-000000000000", func(s string) (string, error) {
 		g, err := event.ParseGUID(s)
 		if err != nil {
 			return "", errPlain
 		}
 		return g.String(), nil
 	})
+	if ok && alert.IsSmoke(id) {
+		v.fail("%s is the tenant of smoke tests, which no configuration may contain", id)
+		return "", false
+	}
+	return id, ok
 }
 
 // addr reads an IP address: one, not a range.

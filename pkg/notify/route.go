@@ -21,7 +21,12 @@ type Router struct {
 
 // Refuses returns why the subscription does not want to hear of this change of the alert, or "" if it does.
 func (r Router) Refuses(s *Subscription, a *alert.Alert, change ChangeKind) string {
+	smoke := s.Name == SmokeSubscription
 	switch {
+	case alert.IsSmoke(a.Tenant) && !smoke:
+		return "it is a smoke test's"
+	case smoke && !alert.IsSmoke(a.Tenant):
+		return "the subscription hears of smoke tests alone"
 	case a.Suppressed != nil:
 		return "the suppression " + a.Suppressed.Name + " holds for all of it"
 	case a.Stage != rule.Enabled:

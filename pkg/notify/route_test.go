@@ -20,7 +20,15 @@ func TestRefuses(t *testing.T) {
 		change notify.ChangeKind
 		says   string // "": it wants it
 	}{
-		"all":               {nil, notify.New, ""},
+		"all":          {nil, notify.New, ""},
+		"a smoke test": {func(_ *notify.Subscription, a *alert.Alert) { a.Tenant = alert.SmokeTenant }, notify.New, "smoke test's"},
+		"a smoke test, of its tenant": {func(s *notify.Subscription, a *alert.Alert) {
+			a.Tenant, s.Tenants = alert.SmokeTenant, []string{alert.SmokeTenant}
+		}, notify.New, "smoke test's"},
+		"a smoke test to its subscription": {func(s *notify.Subscription, a *alert.Alert) {
+			s.Name, a.Tenant = notify.SmokeSubscription, alert.SmokeTenant
+		}, notify.New, ""},
+		"no smoke test":     {func(s *notify.Subscription, _ *alert.Alert) { s.Name = notify.SmokeSubscription }, notify.New, "alone"},
 		"observed":          {func(_ *notify.Subscription, a *alert.Alert) { a.Stage = rule.Observe }, notify.New, "observes"},
 		"goes on":           {func(_ *notify.Subscription, a *alert.Alert) { a.Continues = true }, notify.New, "day before"},
 		"goes on and rises": {func(_ *notify.Subscription, a *alert.Alert) { a.Continues = true }, notify.Escalated, ""},

@@ -29,6 +29,9 @@ const (
 // ChangeKinds lists all kinds of change.
 func ChangeKinds() []ChangeKind { return []ChangeKind{New, Escalated, Reopened, Closed} }
 
+// SmokeSubscription is the name of the one subscription that hears of smoke tests, and of nothing else.
+const SmokeSubscription = "smoke"
+
 // Subscription says who wants to hear of what.
 type Subscription struct {
 	Name string // of a-z 0-9 and hyphens, at most 40; it names the subscription's deliveries

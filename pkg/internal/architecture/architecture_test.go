@@ -31,7 +31,7 @@ var layers = [][]string{
 	{"pkg/cli"},
 	{"pkg/app"},
 	{"pkg/api"},
-	{"pkg/ingest", "pkg/devhost", "pkg/casefile", "pkg/telemetry"},
+	{"pkg/ingest", "pkg/devhost", "pkg/casefile", "pkg/telemetry", "pkg/smoke"},
 	{"pkg/store/sqlite", "pkg/store/cosmos", "pkg/store/storetest"},
 	{"pkg/replay/eventhubs", "pkg/replay/files"},
 	{"pkg/replay"},

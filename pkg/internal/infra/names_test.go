@@ -67,7 +67,6 @@ var notDeployed = map[string]string{
 	"ASSAY_KEYS":            "for other clouds; the default is the public one",
 	"ASSAY_EVENTHUBS":       "the connection string of an emulator, for the command line",
 	"ASSAY_DECODER":         "the way out should the scanner be in doubt; the default is right",
-	"WEBSITE_AUTH_ENABLED":  "written by App Service",
 }
 
 // platform are settings that the Functions host and App Service read, and not the code.
@@ -77,8 +76,9 @@ var platform = []string{
 	"APPLICATIONINSIGHTS_CONNECTION_STRING", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING", "WEBSITE_AUTH_AAD_ALLOWED_TENANTS",
 }
 
-// settingName is what an app setting of ours looks like in the code.
-var settingName = regexp.MustCompile(`^(ASSAY_[A-Z_]+|AlertStore(__\w+)?|WEBSITE_[A-Z_]+|OTEL_[A-Z_]+|APPLICATIONINSIGHTS_[A-Z_]+)$`)
+// settingName is what an app setting of ours looks like in the code. Those of OpenTelemetry (OTEL_…) are the
+// deployer's to add, those of App Service (WEBSITE_…) are written by it.
+var settingName = regexp.MustCompile(`^(ASSAY_[A-Z_]+|AlertStore(__\w+)?|APPLICATIONINSIGHTS_[A-Z_]+)$`)
 
 // parsed holds the strings of a file of code, by its text: most trees differ in one file.
 var parsed sync.Map

@@ -150,7 +150,8 @@ func checkWorkflows(f tree) (p problems) {
 			} else if slices.ContainsFunc([]string{"run:", "- run:", "steps:", "with:", "jobs:", "- uses:", "- name:"}, func(s string) bool { return strings.HasPrefix(trimmed, s) }) {
 				env = strings.HasPrefix(trimmed, "with:")
 			}
-			if m := inputInText.FindString(line); m != "" && !env && !strings.HasPrefix(trimmed, "if:") && !strings.HasPrefix(trimmed, "cancel-in-progress:") {
+			if m := inputInText.FindString(line); m != "" && !env && !strings.HasPrefix(trimmed, "if:") && !strings.HasPrefix(trimmed, "cancel-in-progress:") &&
+				!strings.HasPrefix(trimmed, "group:") && !strings.HasPrefix(trimmed, "environment:") {
 				p.add("%s:%d puts %s into a script", name, i+1, m)
 			}
 		}
