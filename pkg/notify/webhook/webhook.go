@@ -102,7 +102,8 @@ func (n *Notifier) Notify(ctx context.Context, m *notify.Message) error {
 	if err != nil {
 		return &notify.Failure{Remedy: notify.Park, Reason: "the message cannot be written as an event"}
 	}
-	header := http.Header{"Content-Type": {cloudevents.ApplicationCloudEventsJSON + "; charset=UTF-8"}}
+	// In lower case: the SDK for JavaScript knows no other spelling.
+	header := http.Header{"Content-Type": {cloudevents.ApplicationCloudEventsJSON + "; charset=utf-8"}}
 	n.sign(header, m.Key, body)
 	return n.client.Post(ctx, header, body)
 }

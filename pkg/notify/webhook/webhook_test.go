@@ -61,7 +61,7 @@ func TestEvents(t *testing.T) {
 	if err := e.DataAs(&a); err != nil {
 		t.Fatal(err)
 	}
-	if header.Get("Content-Type") != "application/cloudevents+json; charset=UTF-8" || e.Type() != alert.EventType ||
+	if header.Get("Content-Type") != "application/cloudevents+json; charset=utf-8" || e.Type() != alert.EventType ||
 		e.ID() != string(one.Items[0].Alert.ID)+".24" || a.ID != one.Items[0].Alert.ID || e.Extensions()["change"] != "new" {
 		t.Errorf("%v\n%s", header, body)
 	}
