@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -19,6 +20,9 @@ import (
 	"github.com/assay-sec/assay/pkg/azfunc"
 	"github.com/assay-sec/assay/pkg/decode"
 	"github.com/assay-sec/assay/pkg/replay"
+	"github.com/assay-sec/assay/pkg/replay/archive"
+	"github.com/assay-sec/assay/pkg/replay/blobs"
+	"github.com/assay-sec/assay/pkg/replay/capture"
 	"github.com/assay-sec/assay/pkg/replay/eventhubs"
 	"github.com/assay-sec/assay/pkg/replay/files"
 	"github.com/assay-sec/assay/pkg/rule"
@@ -238,11 +242,16 @@ func (s *Service) expireReplays(ctx context.Context) error {
 // SettingReplayHubs names the environment variable with the connection string of an emulator of Event Hubs, for a command line.
 const SettingReplayHubs = "ASSAY_EVENTHUBS"
 
-// ReplaySources are the sources that a command line names: a file or folder, or sb://NAMESPACE/HUB. Hubs are opened as whom
-// the environment says: a signed-in az, a managed identity, and so on.
+// SettingReplayBlobs names the environment variable with the connection string of an emulator of Azure Storage, for a command line.
+const SettingReplayBlobs = "ASSAY_BLOBS"
+
+// ReplaySources are the sources that a command line names: a file or folder, sb://NAMESPACE/HUB, or a container of blobs of
+// Capture or of diagnostic settings. Azure's are opened as whom the environment says: a signed-in az, a managed identity, and
+// so on.
 type ReplaySources struct {
 	Group      string // consumer group
 	Connection string // see SettingReplayHubs; "": Azure
+	Blobs      string // see SettingReplayBlobs; "": Azure
 
 	mu   sync.Mutex
 	open map[string]replay.Source
@@ -267,10 +276,13 @@ func (s *ReplaySources) Source(name string) (replay.Source, error) {
 }
 
 func (s *ReplaySources) make(name string) (replay.Source, error) {
+	if strings.HasPrefix(name, kindBlobs) || s.Blobs != "" && strings.HasPrefix(name, "http://") {
+		return s.blobs(name)
+	}
 	rest, ok := strings.CutPrefix(name, kindNamespace)
 	if !ok {
 		if scheme, _, found := strings.Cut(name, "://"); found {
-			return nil, &replay.Invalid{Field: "sources", Detail: fmt.Sprintf("%s:// is no kind of source: a file, a folder, or %sNAMESPACE/HUB", scheme, kindNamespace)}
+			return nil, &replay.Invalid{Field: "sources", Detail: fmt.Sprintf("%s:// is no kind of source: a file, a folder, %sNAMESPACE/HUB, or %sACCOUNT.blob.core.windows.net/CONTAINER", scheme, kindNamespace, kindBlobs)}
 		}
 		return &files.Source{Path: name}, nil
 	}
@@ -288,7 +300,44 @@ func (s *ReplaySources) make(name string) (replay.Source, error) {
 	return eventhubs.New(o)
 }
 
+// archives is how containers of diagnostic settings are called; others are taken for those of Capture.
+const archives = "insights-logs-"
+
+// blobs returns the source in a container: ADDRESS/insights-logs-CATEGORY, or ADDRESS/CONTAINER/NAMESPACE/HUB of Capture.
+func (s *ReplaySources) blobs(name string) (replay.Source, error) {
+	u, err := url.Parse(name)
+	if err != nil || u.RawQuery != "" || u.User != nil {
+		return nil, &replay.Invalid{Field: "sources", Detail: "an address of blobs has no query: sign in, instead of a signature in it"}
+	}
+	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
+	if s.Blobs != "" && len(parts) > 1 {
+		parts = parts[1:] // the account, which an emulator has in the path
+	}
+	archived := strings.HasPrefix(parts[0], archives)
+	if parts[0] == "" || archived && len(parts) != 1 || !archived && len(parts) != 3 {
+		return nil, &replay.Invalid{Field: "sources", Detail: fmt.Sprintf("%q is neither ADDRESS/%sCATEGORY nor ADDRESS/CONTAINER/NAMESPACE/HUB", name, archives)}
+	}
+	var c *blobs.Container
+	if s.Blobs != "" {
+		c, err = blobs.OpenEmulator(s.Blobs, parts[0])
+	} else {
+		var credential *azidentity.DefaultAzureCredential
+		if credential, err = azidentity.NewDefaultAzureCredential(nil); err != nil {
+			return nil, fmt.Errorf("find out as whom to read %s: %w", name, err)
+		}
+		c, err = blobs.Open(u.Scheme+"://"+u.Host+"/"+parts[0], credential)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if archived {
+		return &archive.Source{Container: c, Name: parts[0]}, nil
+	}
+	return &capture.Source{Container: c, Namespace: parts[1], Hub: parts[2]}, nil
+}
+
 const (
+	kindBlobs     = "https://"
 	kindNamespace = "sb://"
 	commandPage   = 500 // messages of a page
 )

@@ -57,8 +57,14 @@ func newReplay(sys *System) *cobra.Command {
 		Use:   "replay SOURCE...",
 		Short: "Run a past window of the logs through the rules again",
 		Long: `Run a past window of the logs through the rules again, and show which alerts are new and which were known. The window is the time at
-which things happened, whenever they were logged. A SOURCE is a file or a folder, or sb://NAMESPACE/HUB: an event hub, read with a
-consumer group of its own, as far as its retention reaches. What the window asks for and a source no longer holds is told as a gap.
+which things happened, whenever they were logged. A SOURCE is
+
+  FILE or DIR                                                        logs, as detect reads them
+  sb://NAMESPACE/HUB                                                 an event hub, as far as its retention reaches
+  https://ACCOUNT.blob.core.windows.net/CONTAINER/NAMESPACE/HUB      what Event Hubs Capture has kept of it
+  https://ACCOUNT.blob.core.windows.net/insights-logs-CATEGORY       what diagnostic settings have archived
+
+What the window asks for and a source does not hold is told as a gap.
 
 A replay that was interrupted goes on with --resume ID. Nothing is counted twice: not by a replay that is resumed, nor by one
 that is run again, nor where the live path has been.
@@ -175,7 +181,7 @@ func (r *replaying) run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, backend.Close()) }()
-	sources := &app.ReplaySources{Group: r.group, Connection: r.sys.Getenv(app.SettingReplayHubs)}
+	sources := &app.ReplaySources{Group: r.group, Connection: r.sys.Getenv(app.SettingReplayHubs), Blobs: r.sys.Getenv(app.SettingReplayBlobs)}
 	defer func() { err = errors.Join(err, sources.Close(context.WithoutCancel(ctx))) }()
 	runner := app.NewReplayRunner(backend, rules, decoder, r.sys.Version, c.Tenant(), systemClock{sys: r.sys})
 	runner.Source = sources.Source

@@ -33,7 +33,8 @@ var layers = [][]string{
 	{"pkg/api"},
 	{"pkg/ingest", "pkg/devhost", "pkg/casefile", "pkg/telemetry", "pkg/smoke"},
 	{"pkg/store/sqlite", "pkg/store/cosmos", "pkg/store/storetest"},
-	{"pkg/replay/eventhubs", "pkg/replay/files"},
+	{"pkg/replay/archive", "pkg/replay/capture", "pkg/replay/eventhubs", "pkg/replay/files"},
+	{"pkg/replay/blobs"},
 	{"pkg/replay"},
 	{"pkg/pipeline", "pkg/keys"},
 	{"pkg/config"},
@@ -61,7 +62,7 @@ var clock = []string{"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "Ti
 
 // leaves are implementations behind an interface. Only the wiring imports them.
 var (
-	leaves = []string{"pkg/store/sqlite", "pkg/store/cosmos", "pkg/notify/teams", "pkg/notify/webhook", "pkg/replay/eventhubs", "pkg/replay/files"}
+	leaves = []string{"pkg/store/sqlite", "pkg/store/cosmos", "pkg/notify/teams", "pkg/notify/webhook", "pkg/replay/archive", "pkg/replay/capture", "pkg/replay/eventhubs", "pkg/replay/files"}
 	wiring = []string{"pkg/app", "pkg/cli"}
 )
 

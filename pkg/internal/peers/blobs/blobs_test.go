@@ -1,0 +1,152 @@
+//go:build peers
+
+// Package blobs holds the sources of replays that stand in blobs against Azurite: the same records out of Capture, out of an
+// archive and out of a file give the same alerts.
+package blobs
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
+	"github.com/hamba/avro/v2/ocf"
+
+	"github.com/assay-sec/assay/pkg/cli"
+	"github.com/assay-sec/assay/pkg/internal/peers"
+)
+
+func TestMain(m *testing.M) { peers.Main(m) }
+
+// The schema of Capture's files ("Exploring captured Avro files in Azure Event Hubs", Microsoft Learn).
+const schema = `{"type":"record","name":"EventData","namespace":"Microsoft.ServiceBus.Messaging","fields":[
+{"name":"SequenceNumber","type":"long"},{"name":"Offset","type":"string"},{"name":"EnqueuedTimeUtc","type":"string"},
+{"name":"SystemProperties","type":{"type":"map","values":["long","double","string","bytes"]}},
+{"name":"Properties","type":{"type":"map","values":["long","double","string","bytes","null"]}},
+{"name":"Body","type":["null","bytes"]}]}`
+
+const victim = "8f1d6c3a-52e7-4b90-9c0e-6a4d17f2b385"
+
+var begin = time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
+
+// token is a forged token that an application saw, one a minute.
+func token(i int) string {
+	return fmt.Sprintf(`{"kind":"token-observation","schemaVersion":1,"id":"o-%d","tenantId":%q,"time":%q,"observer":{"name":"apim-orders","type":"apim"},`+
+		`"validation":{"result":"accepted","signaturePresent":true,"segments":3},"header":{"alg":"RS256","typ":"JWT","kid":"1LTMzakihiRla_8z2BEJVXeWMqo"},`+
+		`"claims":{"iss":"https://login.microsoftonline.com/%s/v2.0","tid":%q,"aud":"api://orders-%d","ver":"2.0","uti":"xMFjTVvJPE2OChJx_YE-AA"}}`,
+		i, victim, begin.Add(time.Duration(i)*time.Minute).Format(time.RFC3339), victim, victim, i%3)
+}
+
+func captured(t *testing.T, codec ocf.CodecName, from, to int) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	enc, err := ocf.NewEncoder(schema, &out, ocf.WithCodec(codec), ocf.WithBlockLength(7))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := from; i < to; i++ {
+		err := enc.Encode(map[string]any{
+			"SequenceNumber": int64(i), "Offset": fmt.Sprint(i * 100), "EnqueuedTimeUtc": begin.Add(time.Duration(i) * time.Minute).Format("1/2/2006 3:04:05 PM"),
+			"SystemProperties": map[string]any{"x-opt-enqueued-time": int64(i)}, "Properties": map[string]any{"p": "v"}, "Body": []byte(token(i)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := enc.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// result is what a replay found of the window.
+type result struct {
+	Replay struct {
+		Gaps     []any `json:"gaps"`
+		Counters struct {
+			Records, Evaluated, Unselected int64
+		} `json:"counters"`
+		Findings struct{ New, Known int64 } `json:"findings"`
+	} `json:"replay"`
+	Alerts []struct {
+		ID    string `json:"id"`
+		Count int64  `json:"count"`
+	} `json:"alerts"`
+}
+
+func replayed(t *testing.T, connection, db string, sources ...string) result {
+	t.Helper()
+	var out, errs bytes.Buffer
+	sys := cli.Process("test")
+	sys.Out, sys.Err = &out, &errs
+	sys.Getenv = func(name string) string { return map[string]string{"ASSAY_BLOBS": connection, "USER": "ana"}[name] }
+	args := []string{"replay", "--store", db, "--output", "json", "--reason", "test", "--from", "2026-03-01T10:20:00Z", "--to", "2026-03-01T11:40:00Z"}
+	if code := cli.Main(context.Background(), sys, append(args, sources...)); code != 0 {
+		t.Fatalf("%v: exit code %d\n%s", sources, code, errs.String())
+	}
+	var r result
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatalf("%v: %s", err, out.String())
+	}
+	return r
+}
+
+func TestTheSameAlertsOutOfCaptureAndOutOfTheArchive(t *testing.T) {
+	t.Parallel()
+	a := peers.StartAzurite(t)
+	client, err := azblob.NewClientFromConnectionString(a.ConnectionString, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(container, name string, body []byte) {
+		_, _ = client.CreateContainer(t.Context(), container, nil) // it may be there
+		if _, err := client.UploadBuffer(t.Context(), container, name, body, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const n = 130
+	var lines bytes.Buffer
+	hours := map[int]*bytes.Buffer{}
+	for i := range n {
+		lines.WriteString(token(i) + "\n")
+		h := begin.Add(time.Duration(i) * time.Minute).Hour()
+		if hours[h] == nil {
+			hours[h] = &bytes.Buffer{}
+		}
+		hours[h].WriteString(token(i) + "\r\n")
+	}
+	put("capture", "ns/tokens/0/2026/03/01/10/00/00.avro", captured(t, ocf.Null, 0, 60))
+	put("capture", "ns/tokens/1/2026/03/01/11/00/00.avro", captured(t, ocf.Deflate, 60, n))
+	put("capture", "ns/other/1/2026/03/01/11/00/00.avro", captured(t, ocf.Deflate, 60, 70))
+	for h, body := range hours {
+		put("insights-logs-tokens", fmt.Sprintf("tenantId=%s/y=2026/m=03/d=01/h=%02d/m=00/PT1H.json", victim, h), body.Bytes())
+	}
+	file := filepath.Join(t.TempDir(), "tokens.jsonl")
+	if err := os.WriteFile(file, lines.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	want := replayed(t, a.ConnectionString, filepath.Join(dir, "files.db"), file)
+	if want.Replay.Counters.Evaluated != 80 || want.Replay.Counters.Unselected != 50 || len(want.Alerts) < 2 {
+		t.Fatalf("out of the file: %+v", want)
+	}
+	for name, source := range map[string]string{"capture": a.BlobURL + "/capture/ns/tokens", "archive": a.BlobURL + "/insights-logs-tokens"} {
+		got := replayed(t, a.ConnectionString, filepath.Join(dir, name+".db"), source)
+		if !slices.Equal(got.Alerts, want.Alerts) || got.Replay.Counters != want.Replay.Counters || got.Replay.Findings != want.Replay.Findings {
+			t.Errorf("%s: %+v\nwant %+v", name, got, want)
+		}
+		if len(got.Replay.Gaps) != 1 {
+			t.Errorf("%s: gaps %v: the window begins before what is kept", name, got.Replay.Gaps)
+		}
+		again := replayed(t, a.ConnectionString, filepath.Join(dir, "files.db"), source)
+		if again.Replay.Findings.New != 0 {
+			t.Errorf("%s where the file has been: %+v", name, again.Replay.Findings)
+		}
+	}
+}
