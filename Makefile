@@ -174,6 +174,7 @@ executables: go ## Build the executables of all platforms into dist/, reproducib
 soak: build ## Run 5 GB through assay and show that its memory stays flat (SOAK=GB); kill the handler in 100,000 events
 	@$(GO) run ./pkg/bench/measure -soak $${SOAK:-5} bin/assay
 	@$(GO) test -count 1 -timeout 30m -v -run 'TestKills' ./functions -kill-events 100000 -kills 15
+	@$(GO) test -count 1 -timeout 30m -tags peers -run TestTheWindowOfAHub ./$(PEERS)/eventhubs -events 200000
 
 .PHONY: sigma-report
 sigma-report: build ## Tell which Sigma rules in DIR can be evaluated, and why each of the others cannot (CONFIG=assay.yaml)
