@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/assay-sec/assay/pkg/access"
+	"github.com/assay-sec/assay/pkg/config/reload"
 	"github.com/assay-sec/assay/pkg/ingest"
 	"github.com/assay-sec/assay/pkg/store"
 )
@@ -17,19 +18,22 @@ import (
 type Health struct {
 	State   store.State
 	Policy  access.Policy
-	Version string // of the program
-	Rules   string // version of rules, reference data and configuration
-	Now     func() time.Time
-	Log     *slog.Logger
+	Version string        // of the program
+	Rules   func() string // version of rules, reference data and configuration in use
+	// Configuration tells which document is in use, and what is wrong with it.
+	Configuration func() reload.State
+	Now           func() time.Time
+	Log           *slog.Logger
 }
 
 // Report is the answer.
 type Report struct {
-	Status     string      `json:"status"` // ok or failing
-	Version    string      `json:"version"`
-	Rules      string      `json:"rules"`
-	Store      StoreReport `json:"store"`
-	Partitions []Partition `json:"partitions"` // that have ever been read, by hub and partition
+	Status        string       `json:"status"` // ok; degraded, where another configuration is in use than the document; or failing
+	Version       string       `json:"version"`
+	Rules         string       `json:"rules"`
+	Configuration reload.State `json:"configuration"`
+	Store         StoreReport  `json:"store"`
+	Partitions    []Partition  `json:"partitions"` // that have ever been read, by hub and partition
 }
 
 // StoreReport says whether a document could be written and read back.
@@ -59,7 +63,7 @@ func (h *Health) Get(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, h.Log, err)
 		return
 	}
-	out := Report{Status: "ok", Version: h.Version, Rules: h.Rules, Partitions: []Partition{}}
+	out := Report{Status: "ok", Version: h.Version, Rules: h.Rules(), Configuration: h.Configuration(), Partitions: []Partition{}}
 	began := h.Now()
 	step, err := h.probe(r.Context(), began)
 	now := h.Now()
@@ -72,6 +76,9 @@ func (h *Health) Get(w http.ResponseWriter, r *http.Request) {
 		out.Store = StoreReport{Error: "heartbeats", Seconds: out.Store.Seconds}
 	}
 	status := http.StatusOK
+	if out.Configuration.Trouble != "" {
+		out.Status = "degraded"
+	}
 	if !out.Store.OK {
 		out.Status, status = "failing", http.StatusServiceUnavailable
 	}

@@ -43,7 +43,7 @@ type Backend interface {
 // settings describe. getenv reads a setting.
 func OpenExistingBackend(ctx context.Context, path string, getenv func(string) string, now func() time.Time) (Backend, error) {
 	if path == storeCosmos {
-		return openCosmos(getenv, nil, now)
+		return openCosmos(getenv, nil, nil, now)
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no store at %s yet: assay detect makes it", path)
@@ -54,24 +54,29 @@ func OpenExistingBackend(ctx context.Context, path string, getenv func(string) s
 // MemoryBackend returns a store that keeps nothing after it is closed.
 func MemoryBackend(ctx context.Context) (Backend, error) { return sqlite.Open(ctx, sqlite.Memory) }
 
-// openBackend opens the store that the settings name. It reaches no network. observe, if any, is told of requests to Cosmos DB.
-func openBackend(ctx context.Context, getenv func(string) string, observe func(context.Context, cosmos.Request), now func() time.Time) (Backend, error) {
+// openBackend opens the store that the settings name. It reaches no network. retention is how long things are kept, as the
+// configuration in use says; observe, if any, is told of requests to Cosmos DB.
+func openBackend(ctx context.Context, getenv func(string) string, retention func() time.Duration, observe func(context.Context, cosmos.Request),
+	now func() time.Time,
+) (Backend, error) {
 	setting := getenv(SettingStore)
 	if path, ok := strings.CutPrefix(setting, sqliteScheme); ok && path != "" {
-		return sqlite.Open(ctx, path)
+		return sqlite.OpenWith(ctx, path, sqlite.Options{Retention: retention, Now: now})
 	}
 	if setting != storeCosmos {
 		return nil, fmt.Errorf("%s is %q, but is to be %s and a path, or %s", SettingStore, setting, sqliteScheme, storeCosmos)
 	}
-	return openCosmos(getenv, observe, now)
+	return openCosmos(getenv, retention, observe, now)
 }
 
-func openCosmos(getenv func(string) string, observe func(context.Context, cosmos.Request), now func() time.Time) (Backend, error) {
+func openCosmos(getenv func(string) string, retention func() time.Duration, observe func(context.Context, cosmos.Request),
+	now func() time.Time,
+) (Backend, error) {
 	o, err := cosmosOptions(getenv)
 	if err != nil {
 		return nil, err
 	}
-	o.Now, o.Observe = now, observe
+	o.Now, o.Retention, o.Observe = now, retention, observe
 	return cosmos.New(o)
 }
 

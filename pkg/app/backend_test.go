@@ -40,7 +40,7 @@ func TestOpenBackend(t *testing.T) {
 		"an emulator without settings": {with("ASSAY_COSMOS_EMULATOR", "true"), "AlertStore"},
 		"an emulator with a bad key":   {with("ASSAY_COSMOS_EMULATOR", "true", "AlertStore", "AccountEndpoint=http://h;AccountKey=!c2VjcmV0"), "key"},
 	} {
-		b, err := openBackend(t.Context(), func(k string) string { return c.settings[k] }, nil, time.Now)
+		b, err := openBackend(t.Context(), func(k string) string { return c.settings[k] }, nil, nil, time.Now)
 		switch {
 		case c.fails == "" && err != nil:
 			t.Errorf("%s: %v", name, err)

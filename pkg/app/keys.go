@@ -103,7 +103,7 @@ func LearnKeys(ctx context.Context, ref *reference.Data, s store.State, since ti
 // at the next turn: what was known stays. The handler fails for the store alone.
 func (s *Service) Keys() azfunc.Handler {
 	return azfunc.HandlerFunc(func(ctx context.Context, _ *azfunc.Invocation) (*azfunc.Result, error) {
-		k := s.keys
+		k := s.config.Current().keys
 		if k.authority == "" {
 			s.log.InfoContext(ctx, "published keys are not read: "+SettingKeys+" is "+KeysOff)
 			return nil, nil //nolint:nilnil // an invocation without outputs

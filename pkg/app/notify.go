@@ -123,6 +123,7 @@ func (s *Service) Notify(binding string) azfunc.Handler {
 			s.log.ErrorContext(ctx, "a batch of the change feed could not be read", "error", err)
 			return nil, nil //nolint:nilnil // an invocation without outputs
 		}
+		dispatcher := s.config.Current().dispatcher
 		made := 0
 		for _, raw := range documents {
 			var doc struct {
@@ -136,7 +137,7 @@ func (s *Service) Notify(binding string) azfunc.Handler {
 				s.log.ErrorContext(ctx, "an alert of the change feed could not be read", "error", err)
 				continue
 			}
-			n, err := s.dispatcher.Enqueue(ctx, &a)
+			n, err := dispatcher.Enqueue(ctx, &a)
 			if err != nil {
 				return nil, err
 			}
@@ -150,12 +151,12 @@ func (s *Service) Notify(binding string) azfunc.Handler {
 }
 
 // enqueue makes the deliveries of the alerts that a batch has touched, where no change feed will.
-func (s *Service) enqueue(ctx context.Context, r *pipeline.Report) error {
+func (s *Service) enqueue(ctx context.Context, d *notify.Dispatcher, r *pipeline.Report) error {
 	if s.feed || r == nil {
 		return nil
 	}
 	for _, t := range r.Sorted(rule.Info, rule.Enabled) {
-		if _, err := s.dispatcher.Enqueue(ctx, &t.Alert); err != nil {
+		if _, err := d.Enqueue(ctx, &t.Alert); err != nil {
 			return err
 		}
 	}
@@ -172,8 +173,9 @@ const (
 // Sweep returns the handler of the timer that sends what is due.
 func (s *Service) Sweep() azfunc.Handler {
 	return azfunc.HandlerFunc(func(ctx context.Context, _ *azfunc.Invocation) (*azfunc.Result, error) {
-		merr := s.makeMissing(ctx)
-		r, err := s.dispatcher.Send(ctx)
+		dispatcher := s.config.Current().dispatcher
+		merr := s.makeMissing(ctx, dispatcher)
+		r, err := dispatcher.Send(ctx)
 		deliveries(ctx, s.telemetry, r)
 		if r != (notify.Report{}) {
 			s.log.InfoContext(ctx, "messages sent", "messages", r.Messages, "sent", r.Sent, "retried", r.Retried, "parked", r.Parked, "dead", r.Dead)
@@ -183,7 +185,7 @@ func (s *Service) Sweep() azfunc.Handler {
 }
 
 // makeMissing makes the deliveries that are missing for alerts of the last days, every ten minutes in one of the instances.
-func (s *Service) makeMissing(ctx context.Context) error {
+func (s *Service) makeMissing(ctx context.Context, d *notify.Dispatcher) error {
 	doc, err := s.store.Load(ctx, missingID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("look for deliveries that are missing: %w", err)
@@ -201,7 +203,7 @@ func (s *Service) makeMissing(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("look for deliveries that are missing: %w", err)
 		}
-		if _, err := s.dispatcher.Enqueue(ctx, &a); err != nil {
+		if _, err := d.Enqueue(ctx, &a); err != nil {
 			return err
 		}
 	}

@@ -65,22 +65,22 @@ type replays struct {
 }
 
 // newReplays makes the replays of the service.
-func (s *Service) newReplays(p *policy) *replays {
-	queue, err := openQueue(p.getenv)
+func (s *Service) newReplays(d decode.Decoder, getenv func(string) string) *replays {
+	queue, err := openQueue(getenv)
 	if err != nil {
 		s.log.Warn("replays cannot be started", "error", err)
 	}
-	sources := &serviceSources{getenv: p.getenv, open: map[string]replay.Source{}}
-	r := NewReplayRunner(s.store, p.rules, p.decoder, s.version, "", replay.WallClock{})
+	sources := &serviceSources{getenv: getenv, open: map[string]replay.Source{}}
+	r := NewReplayRunner(s.store, func() *Rules { return s.config.Current().rules }, d, s.version, "", replay.WallClock{})
 	r.Source = sources.source
-	r.Tenants = func(source string) []string { return s.hubs[strings.TrimPrefix(source, kindHub)] }
+	r.Tenants = func(source string) []string { return s.config.Current().hubs[strings.TrimPrefix(source, kindHub)] }
 	r.Rate, r.AtOnce, r.Lease, r.Workers = replayRate, replayAtOnce, replayLease, 1
 	r.Retention = store.DefaultRetention
-	if p.config.Retention > 0 {
-		r.Retention = p.config.Retention
+	if retention := s.config.Current().retention; retention > 0 {
+		r.Retention = retention
 	}
 	r.Page = func(page *replay.Report) {
-		if err := s.enqueue(context.Background(), page.Pipeline); err != nil {
+		if err := s.enqueue(context.Background(), s.config.Current().dispatcher, page.Pipeline); err != nil {
 			s.log.Error("the deliveries of a replay's alerts could not be made", "error", err)
 		}
 	}
@@ -89,14 +89,14 @@ func (s *Service) newReplays(p *policy) *replays {
 	}}
 }
 
-// NewReplayRunner returns what runs replays on the store with the rules. It has no source yet, and no limits. tenant is the one of
+// NewReplayRunner returns what runs replays on the store with the rules that are in use when a turn begins. It has no source yet, and no limits. tenant is the one of
 // records that name none, or "".
-func NewReplayRunner(b Backend, rules *Rules, d decode.Decoder, version, tenant string, c replay.Clock) *replay.Runner {
+func NewReplayRunner(b Backend, rules func() *Rules, d decode.Decoder, version, tenant string, c replay.Clock) *replay.Runner {
 	return &replay.Runner{
 		Documents: replay.NewDocuments(b), Store: b, Clock: c, Lease: replayLease,
 		Tenants: func(string) []string { return nil },
 		Pipeline: func(ids []string, s store.Store) (replay.Processor, alert.Provenance, error) {
-			only := rules.Only(ids)
+			only := rules().Only(ids)
 			path, err := NewPipeline(only, d, s, tenant, c.Now)
 			return path, only.Provenance("", version), err
 		},
@@ -178,7 +178,7 @@ func (s *serviceSources) names() []string {
 // Replays returns the interface for replays.
 func (s *Service) Replays() *api.Replays {
 	return &api.Replays{
-		Runner: s.replays.runner, Enqueue: s.replays.enqueue, CheckRules: s.rules.Check, Policy: s.policy, Log: s.log,
+		Runner: s.replays.runner, Enqueue: s.replays.enqueue, CheckRules: func(ids []string) error { return s.config.Current().rules.Check(ids) }, Policy: s.policy, Log: s.log,
 	}
 }
 

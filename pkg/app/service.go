@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/assay-sec/assay/pkg/access"
@@ -15,6 +17,7 @@ import (
 	"github.com/assay-sec/assay/pkg/api"
 	"github.com/assay-sec/assay/pkg/azfunc"
 	"github.com/assay-sec/assay/pkg/config"
+	"github.com/assay-sec/assay/pkg/config/reload"
 	"github.com/assay-sec/assay/pkg/decode"
 	"github.com/assay-sec/assay/pkg/ingest"
 	"github.com/assay-sec/assay/pkg/notify"
@@ -24,26 +27,20 @@ import (
 
 // The app settings of the function app beside those that the Functions host reads for its triggers.
 const (
-	SettingConfig       = "ASSAY_CONFIG"         // path of assay.yaml; empty: built-in defaults
+	SettingConfig       = "ASSAY_CONFIG"         // assay.yaml: a path, or the https URL of a blob; empty: built-in defaults
+	settingConfigStore  = "ConfigStore"          // connection string of an emulator of blobs, for SettingConfig on this machine
 	SettingAuth         = "ASSAY_AUTH"           // "key" (default) or "entra"
 	settingPlatformAuth = "WEBSITE_AUTH_ENABLED" // written by App Service where its authentication is on
 )
 
 // Service is what the functions share. It is made once a process.
 type Service struct {
-	store   Backend
-	process *pipeline.Pipeline
-	ingest  *ingest.Ingester
-
-	keys       *publishedKeys
-	dispatcher *notify.Dispatcher
-	feed       bool // a change feed hands the alerts to notify
+	store  Backend
+	ingest *ingest.Ingester
+	feed   bool // a change feed hands the alerts to notify
 
 	replays *replays
-	rules   *Rules
-
-	from    alert.Provenance
-	hubs    map[string][]string // tenants that may send to a hub, by hub
+	config  *reload.Follower[generation]
 	policy  access.Policy
 	version string
 	log     *slog.Logger
@@ -52,115 +49,128 @@ type Service struct {
 	telemetry *telemetry.Telemetry // nil: not wanted
 }
 
+// generation is what is made of one configuration. A batch is evaluated, and its alerts are told of, by one of them.
+type generation struct {
+	rules      *Rules
+	process    *pipeline.Pipeline
+	dispatcher *notify.Dispatcher
+	from       alert.Provenance
+	hubs       map[string][]string // tenants that may send to a hub, by hub
+	keys       *publishedKeys
+	retention  time.Duration // 0: the default
+}
+
 // live is the run of findings that come from the stream.
 const live = "live"
 
-// NewService makes the service that the settings describe, store included. getenv reads an app setting.
+// NewService makes the service that the settings describe, store included. getenv reads an app setting. A configuration that is
+// wrong or out of reach is no error: see package reload.
 func NewService(ctx context.Context, getenv func(string) string, version string, log *slog.Logger, now func() time.Time) (*Service, error) {
 	t := startTelemetry(ctx, getenv, version, log, now)
-	// The store is opened while the rules are made: the first batch of an instance waits for both.
-	var backend Backend
-	opened := make(chan error, 1)
-	go func() {
-		var err error
-		backend, err = openBackend(ctx, getenv, requests(t), now)
-		opened <- err
-	}()
-	p, err := readPolicy(getenv)
-	if oerr := <-opened; oerr != nil {
-		return nil, errors.Join(err, oerr)
+	// The store is opened while the configuration is read: the first batch of an instance waits for both.
+	var retention atomic.Int64
+	open := func() (Backend, error) {
+		b, err := openBackend(ctx, getenv, func() time.Duration { return time.Duration(retention.Load()) }, requests(t), now)
+		if err == nil && t != nil {
+			b = timed{b, t}
+		}
+		return b, err
 	}
-	if err != nil {
-		return nil, errors.Join(err, backend.Close())
-	}
-	s, err := p.service(backend, t, version, log, now)
-	if err != nil {
-		return nil, errors.Join(err, backend.Close())
+	s := &Service{version: version, log: log, now: now, telemetry: t}
+	if err := s.start(ctx, open, &retention, getenv); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
 
 // NewServiceOn makes the service that the settings describe on a store that is open. Closing the service closes the store.
 func NewServiceOn(b Backend, getenv func(string) string, version string, log *slog.Logger, now func() time.Time) (*Service, error) {
-	p, err := readPolicy(getenv)
-	if err != nil {
+	s := &Service{version: version, log: log, now: now}
+	if err := s.start(context.Background(), func() (Backend, error) { return b, nil }, new(atomic.Int64), getenv); err != nil {
 		return nil, err
 	}
-	return p.service(b, nil, version, log, now)
+	return s, nil
 }
 
-// policy is what the settings say of rules and access.
-type policy struct {
-	rules   *Rules
-	decoder decode.Decoder
-	hubs    map[string][]string
-	access  access.Policy
-	config  *config.Config
-	getenv  func(string) string
-}
-
-func readPolicy(getenv func(string) string) (*policy, error) {
-	c := &config.Config{}
-	if path := getenv(SettingConfig); path != "" {
+// start opens the store, reads the settings and the configuration, and keeps in retention what the one in use says of it.
+func (s *Service) start(ctx context.Context, open func() (Backend, error), retention *atomic.Int64, getenv func(string) string) error {
+	s.feed = getenv(SettingStore) == storeCosmos
+	opened := make(chan error, 1)
+	go func() {
 		var err error
-		if c, err = config.Load(path); err != nil {
-			return nil, fmt.Errorf("read %s: %w", SettingConfig, err)
-		}
+		s.store, err = open()
+		opened <- err
+	}()
+	ready := sync.OnceValue(func() error { return <-opened })
+	decoder, err := s.configure(ctx, ready, retention, getenv)
+	if oerr := ready(); oerr != nil {
+		return oerr
 	}
-	p := &policy{
-		config: c, getenv: getenv, hubs: c.Hubs,
-		access: access.Policy{PlatformAuth: strings.EqualFold(getenv(settingPlatformAuth), "true")},
+	if err != nil {
+		return errors.Join(err, s.Close())
 	}
+	s.ingest = ingest.New(s.store, s.store.SetAside, s.now)
+	s.replays = s.newReplays(decoder, getenv)
+	return nil
+}
+
+// configure reads the settings and the configuration. ready waits for the store.
+func (s *Service) configure(ctx context.Context, ready func() error, retention *atomic.Int64, getenv func(string) string) (decode.Decoder, error) {
+	s.policy = access.Policy{PlatformAuth: strings.EqualFold(getenv(settingPlatformAuth), "true")}
 	switch mode := getenv(SettingAuth); mode {
 	case "", "key":
 	case "entra":
-		p.access.Entra = true
+		s.policy.Entra = true
 	default:
 		return nil, fmt.Errorf("%s is %q, but is to be key or entra", SettingAuth, mode)
 	}
-	var err error
-	if p.decoder, err = Decoder(getenv(SettingDecoder)); err != nil {
-		return nil, err
-	}
-	if p.rules, err = LoadRules(c); err != nil {
-		return nil, err
-	}
-	return p, nil
-}
-
-func (p *policy) service(b Backend, t *telemetry.Telemetry, version string, log *slog.Logger, now func() time.Time) (*Service, error) {
-	for _, problem := range p.rules.Problems {
-		log.Error("a Sigma rule is not evaluated until it is mended", "file", problem.File, "line", problem.Line, "column", problem.Column, "problem", problem.Text)
-	}
-	if t != nil {
-		b = timed{b, t}
-	}
-	path, err := NewPipeline(p.rules, p.decoder, b, "", now)
+	decoder, err := Decoder(getenv(SettingDecoder))
 	if err != nil {
 		return nil, err
 	}
-	d, err := NewDispatcher(p.config, p.rules, b, p.getenv, log, now)
+	doc, err := openConfig(getenv)
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{
-		store: b, process: path, ingest: ingest.New(path, b, b.SetAside, now), from: p.rules.Provenance(live, version),
-		keys:       newPublishedKeys(p.config, p.rules, b, p.getenv(SettingKeys), log, now),
-		dispatcher: d, feed: p.getenv(SettingStore) == storeCosmos,
-		hubs: p.hubs, rules: p.rules, policy: p.access, version: version, log: log, now: now, telemetry: t,
-	}
-	s.replays = s.newReplays(p)
-	return s, nil
+	s.config, err = reload.Follow(ctx, doc, func(c *config.Config) (*generation, error) {
+		rules, err := LoadRules(c)
+		if err != nil {
+			return nil, err
+		}
+		for _, problem := range rules.Problems {
+			s.log.ErrorContext(ctx, "a Sigma rule is not evaluated until it is mended", "file", problem.File, "line", problem.Line,
+				"column", problem.Column, "problem", problem.Text)
+		}
+		if err := ready(); err != nil {
+			return nil, err
+		}
+		g := &generation{rules: rules, from: rules.Provenance(live, s.version), hubs: c.Hubs, retention: c.Retention}
+		if g.process, err = NewPipeline(rules, decoder, s.store, "", s.now); err != nil {
+			return nil, err
+		}
+		if g.dispatcher, err = NewDispatcher(c, rules, s.store, getenv, s.log, s.now); err != nil {
+			return nil, err
+		}
+		g.keys = newPublishedKeys(c, rules, s.store, getenv(SettingKeys), s.log, s.now)
+		retention.Store(int64(c.Retention))
+		return g, nil
+	}, s.now, s.log)
+	return decoder, err
 }
 
 // flush is how long the end of the process is put off for the last telemetry.
 const flush = 2 * time.Second
 
-// Close ends the use of the store, and sends the last telemetry.
+// Close ends what goes on in the background and the use of the store, and sends the last telemetry.
 func (s *Service) Close() error {
+	if s.config != nil {
+		s.config.Close()
+		if g := s.config.Current(); g != nil {
+			g.keys.pending.Wait()
+		}
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), flush)
 	defer cancel()
-	s.keys.pending.Wait()
 	return errors.Join(s.telemetry.Close(ctx), s.store.Close())
 }
 
@@ -191,10 +201,11 @@ func (s *Service) Ingest(binding string) azfunc.Handler {
 		if in.Retry != nil {
 			b.Attempt = in.Retry.Count
 		}
-		s.keys.look()
-		report, err := s.ingest.Process(ctx, b, pipeline.Options{From: s.from, Tenants: s.admitted(b.Hub), Workers: 1})
+		g := s.config.Current()
+		g.keys.look()
+		report, err := s.ingest.Process(ctx, g.process, b, pipeline.Options{From: g.from, Tenants: g.admitted(b.Hub), Workers: 1})
 		if err == nil {
-			err = s.enqueue(ctx, report)
+			err = s.enqueue(ctx, g.dispatcher, report)
 		}
 		s.summarise(ctx, b, report, err)
 		s.tell(ctx, b, meta, report, err)
@@ -203,8 +214,8 @@ func (s *Service) Ingest(binding string) azfunc.Handler {
 }
 
 // admitted returns the tenants that may send to the hub; none means all. Smoke tests may send to every hub.
-func (s *Service) admitted(hub string) []string {
-	tenants := s.hubs[hub]
+func (g *generation) admitted(hub string) []string {
+	tenants := g.hubs[hub]
 	if len(tenants) == 0 {
 		return nil
 	}
@@ -250,5 +261,8 @@ func (s *Service) Alerts() *api.Alerts {
 
 // Health returns the health check.
 func (s *Service) Health() *api.Health {
-	return &api.Health{State: s.store, Policy: s.policy, Version: s.version, Rules: s.from.Reference, Now: s.now, Log: s.log}
+	return &api.Health{
+		State: s.store, Policy: s.policy, Version: s.version, Rules: func() string { return s.config.Current().from.Reference },
+		Configuration: s.config.State, Now: s.now, Log: s.log,
+	}
 }

@@ -156,6 +156,17 @@ type expiry struct {
 	at value
 }
 
+// Expired returns the suppressions that hold for no event of today.
+func (c *Config) Expired(now time.Time) []alert.Suppression {
+	var out []alert.Suppression
+	for _, s := range c.Suppressions {
+		if s.Expires < alert.DayOf(now) {
+			out = append(out, s.Suppression)
+		}
+	}
+	return out
+}
+
 // Warnings tells what of the document is right and yet wants attention: suppressions that no longer hold, or will not in that
 // time. They stand in the order of the document.
 func (c *Config) Warnings(now time.Time, soon time.Duration) Problems {

@@ -44,31 +44,30 @@ type Processor interface {
 
 // Ingester processes batches. It is safe for concurrent use.
 type Ingester struct {
-	processor Processor
-	state     store.State
-	setAside  func(ctx context.Context, items []alert.SetAside) error
-	now       func() time.Time
-	process   string // names this process in the markers that it writes
-	gate      gate
-	met       sync.Map // partitions of which this process has had a batch
-	beaten    sync.Map // when this process last wrote a partition's heartbeat: spares a read, and is nobody's truth
+	state    store.State
+	setAside func(ctx context.Context, items []alert.SetAside) error
+	now      func() time.Time
+	process  string // names this process in the markers that it writes
+	gate     gate
+	met      sync.Map // partitions of which this process has had a batch
+	beaten   sync.Map // when this process last wrote a partition's heartbeat: spares a read, and is nobody's truth
 }
 
 // New returns an ingester. setAside keeps what kills the process.
-func New(p Processor, state store.State, setAside func(context.Context, []alert.SetAside) error, now func() time.Time) *Ingester {
-	return &Ingester{processor: p, state: state, setAside: setAside, now: now, process: rand.Text()}
+func New(state store.State, setAside func(context.Context, []alert.SetAside) error, now func() time.Time) *Ingester {
+	return &Ingester{state: state, setAside: setAside, now: now, process: rand.Text()}
 }
 
 // cautious is the attempt from which on a batch is processed under a marker, whoever saw the earlier ones. Until then a fault
 // is most likely the store's, and a marker would only cost writes.
 const cautious = 3
 
-// Process takes the batch through the pipeline and returns what it did. An error means: hand it over again.
+// Process takes the batch through the pipeline p, which is the same for all of the batch, and returns what it did. An error means: hand it over again.
 //
 // Where the process may have died of the batch, it is processed under a start marker: the next attempt finds what the
 // process died of, halves it until a single record is left, and sets that one aside.
-func (g *Ingester) Process(ctx context.Context, b Batch, o pipeline.Options) (*pipeline.Report, error) {
-	report, err := g.handle(ctx, b, o)
+func (g *Ingester) Process(ctx context.Context, p Processor, b Batch, o pipeline.Options) (*pipeline.Report, error) {
+	report, err := g.handle(ctx, p, b, o)
 	if err != nil {
 		return report, fmt.Errorf("process a batch of %s/%s from sequence %d: %w", b.Hub, b.Partition, b.first(), err)
 	}
@@ -78,10 +77,10 @@ func (g *Ingester) Process(ctx context.Context, b Batch, o pipeline.Options) (*p
 // handle decides by what is known of the attempts before. The host counts them in memory and gives up after three deaths
 // of the handler: its successor begins at 0. So a process asks for a marker when it meets a partition for the first time,
 // and takes a batch that comes to it as a repetition then for one that has outlived another process.
-func (g *Ingester) handle(ctx context.Context, b Batch, o pipeline.Options) (*pipeline.Report, error) {
+func (g *Ingester) handle(ctx context.Context, p Processor, b Batch, o pipeline.Options) (*pipeline.Report, error) {
 	_, met := g.met.Load(documentID("", b))
 	if met && b.Attempt < cautious {
-		return g.run(ctx, b.source(), o)
+		return g.run(ctx, p, b.source(), o)
 	}
 	doc, m, err := g.findMarker(ctx, b)
 	if err != nil {
@@ -89,24 +88,24 @@ func (g *Ingester) handle(ctx context.Context, b Batch, o pipeline.Options) (*pi
 	}
 	g.met.Store(documentID("", b), true)
 	if m == nil && b.Attempt == 0 {
-		return g.run(ctx, b.source(), o)
+		return g.run(ctx, p, b.source(), o)
 	}
 	leave, err := g.gate.enter(ctx, true)
 	if err != nil {
 		return nil, fmt.Errorf("wait to be alone: %w", err)
 	}
 	defer leave()
-	return g.underMarker(ctx, b, o, doc, m)
+	return g.underMarker(ctx, p, b, o, doc, m)
 }
 
 // run processes what nobody suspects.
-func (g *Ingester) run(ctx context.Context, src pipeline.Source, o pipeline.Options) (*pipeline.Report, error) {
+func (g *Ingester) run(ctx context.Context, p Processor, src pipeline.Source, o pipeline.Options) (*pipeline.Report, error) {
 	leave, err := g.gate.enter(ctx, false)
 	if err != nil {
 		return nil, fmt.Errorf("wait for a suspect batch: %w", err)
 	}
 	defer leave()
-	return g.processor.Process(ctx, src, o)
+	return p.Process(ctx, src, o)
 }
 
 func (b *Batch) first() int64 {
@@ -166,7 +165,7 @@ type marker struct {
 type span struct{ From, To int }
 
 // underMarker processes the batch span by span, while no other batch is in this process. found is what an earlier attempt left, or nil.
-func (g *Ingester) underMarker(ctx context.Context, b Batch, o pipeline.Options, doc store.Document, found *marker) (*pipeline.Report, error) {
+func (g *Ingester) underMarker(ctx context.Context, p Processor, b Batch, o pipeline.Options, doc store.Document, found *marker) (*pipeline.Report, error) {
 	records, err := b.records()
 	if err != nil {
 		return nil, err
@@ -194,7 +193,7 @@ func (g *Ingester) underMarker(ctx context.Context, b Batch, o pipeline.Options,
 		if doc, err = g.saveMarker(ctx, doc, m); err != nil {
 			return total, err
 		}
-		report, err := g.processor.Process(ctx, &slice{records: records[next.From:next.To]}, o)
+		report, err := p.Process(ctx, &slice{records: records[next.From:next.To]}, o)
 		total.Add(report)
 		if err != nil {
 			// The process lives, so this was no killer: it is pending again. What has ended the context does not end this.

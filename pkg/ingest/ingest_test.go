@@ -49,7 +49,7 @@ func newWorld(t *testing.T) *world {
 }
 
 func (w *world) reborn() {
-	w.process = New(w, (*documents)(w), func(_ context.Context, items []alert.SetAside) error {
+	w.process = New((*documents)(w), func(_ context.Context, items []alert.SetAside) error {
 		if err := w.ask("set aside"); err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func (w *world) attempt(b Batch) (report *pipeline.Report, err error) {
 			panic(x)
 		}
 	}()
-	return w.process.Process(w.t.Context(), b, pipeline.Options{})
+	return w.process.Process(w.t.Context(), w, b, pipeline.Options{})
 }
 
 // host repeats a batch as the Functions host does, until it succeeds. After three deaths the host itself is replaced and

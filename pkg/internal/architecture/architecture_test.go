@@ -62,7 +62,7 @@ var clock = []string{"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "Ti
 
 // leaves are implementations behind an interface. Only the wiring imports them.
 var (
-	leaves = []string{"pkg/store/sqlite", "pkg/store/cosmos", "pkg/notify/teams", "pkg/notify/webhook", "pkg/replay/archive", "pkg/replay/capture", "pkg/replay/eventhubs", "pkg/replay/files"}
+	leaves = []string{"pkg/config/reload/blob", "pkg/store/sqlite", "pkg/store/cosmos", "pkg/notify/teams", "pkg/notify/webhook", "pkg/replay/archive", "pkg/replay/capture", "pkg/replay/eventhubs", "pkg/replay/files"}
 	wiring = []string{"pkg/app", "pkg/cli"}
 )
 
