@@ -183,7 +183,7 @@ func (r *replaying) run(ctx context.Context, args []string) (err error) {
 	defer func() { err = errors.Join(err, backend.Close()) }()
 	sources := &app.ReplaySources{Group: r.group, Connection: r.sys.Getenv(app.SettingReplayHubs), Blobs: r.sys.Getenv(app.SettingReplayBlobs)}
 	defer func() { err = errors.Join(err, sources.Close(context.WithoutCancel(ctx))) }()
-	runner := app.NewReplayRunner(backend, rules, decoder, r.sys.Version, c.Tenant(), systemClock{sys: r.sys})
+	runner := app.NewReplayRunner(backend, func() *app.Rules { return rules }, decoder, r.sys.Version, c.Tenant(), systemClock{sys: r.sys})
 	runner.Source = sources.Source
 	if c.Retention > 0 {
 		runner.Retention = c.Retention
