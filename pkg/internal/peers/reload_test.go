@@ -9,8 +9,8 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 
-	"github.com/assay-sec/assay/pkg/config/reload/blob"
 	"github.com/assay-sec/assay/pkg/config/reload"
+	"github.com/assay-sec/assay/pkg/config/reload/blob"
 )
 
 // The configuration in a container of Azurite: read, asked for again, changed, and kept beside itself.
