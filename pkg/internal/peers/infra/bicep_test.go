@@ -1,0 +1,63 @@
+//go:build peers
+
+package infra
+
+import (
+	"bytes"
+	"encoding/json"
+	"path"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/assay-sec/assay/pkg/internal/peers"
+)
+
+// assignment is a value that a .bicepparam file gives. The grammar knows .bicep files alone, in which it is a variable's.
+var assignment = regexp.MustCompile(`(?m)^param (\w+ = )`)
+
+// Every file of Bicep parses.
+func TestBicep(t *testing.T) {
+	t.Parallel()
+	files := read(t, ".bicep", ".bicepparam")
+	if len(files) < 12 {
+		t.Fatalf("only %d files were found", len(files))
+	}
+	check := func(files map[string]string) []string { return parseBicep(t, files) }
+	for _, p := range check(files) {
+		t.Error(p)
+	}
+	for _, f := range []fault{
+		{"infra/bicep/main.bicep", "param tags object = {}", "param tags object = {", "infra/bicep/main.bicep:"},
+		{"infra/bicep/main.bicep", "targetScope = 'resourceGroup'", "targetScope = \"resourceGroup\"", "infra/bicep/main.bicep:3:"},
+		{"infra/bicep/modules/vault.bicep", "  location: location\n", "  location = location\n", "infra/bicep/modules/vault.bicep:1"},
+		{"infra/bicep/modules/vault.bicep", "output url string", "output url: string", "infra/bicep/modules/vault.bicep:71:"},
+		{"infra/bicep/modules/storage.bicep", "  for role in hostRoles: {", "  for role of hostRoles: {", "infra/bicep/modules/storage.bicep:"},
+		{"infra/bicep/modules/alerts.bicep", "join(map(", "join(map(,", "infra/bicep/modules/alerts.bicep:14:"},
+		{"infra/bicep/feeds/entra.bicep", "'microsoft.aadiam/diagnosticSettings@2017-04-01'", "'microsoft.aadiam/diagnosticSettings@2017-04-01", "infra/bicep/feeds/entra.bicep:"},
+		{"infra/bicep/main.sample.bicepparam", "  'soc@contoso.example'\n]", "  'soc@contoso.example'\n", "infra/bicep/main.sample.bicepparam:"},
+	} {
+		f.found(t, files, check)
+	}
+}
+
+// parseBicep returns the first error of each file.
+func parseBicep(t *testing.T, files map[string]string) []string {
+	t.Helper()
+	in := map[string]string{}
+	for name, text := range files {
+		if path.Ext(name) == ".bicepparam" {
+			text = assignment.ReplaceAllString(text, "var $1")
+		}
+		in[name] = text
+	}
+	body, err := json.Marshal(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := strings.TrimSpace(string(peers.Node(t, "infra/bicep.mjs", bytes.NewReader(body))))
+	if out == "" {
+		return nil
+	}
+	return strings.Split(out, "\n")
+}
