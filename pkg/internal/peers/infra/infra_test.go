@@ -56,15 +56,22 @@ func read(t *testing.T, endings ...string) map[string]string {
 // fault is a mistake that a check must find: with its file, a line, and a part of what it must say.
 type fault struct{ file, old, replacement, want string }
 
-func (f fault) found(t *testing.T, files map[string]string, check func(map[string]string) []string) {
+// in returns the files with the fault.
+func (f fault) in(t *testing.T, files map[string]string) map[string]string {
 	t.Helper()
 	if !strings.Contains(files[f.file], f.old) {
 		t.Fatalf("%s does not hold %q, so no fault can be put there", f.file, f.old)
 	}
 	files = maps.Clone(files)
 	files[f.file] = strings.Replace(files[f.file], f.old, f.replacement, 1)
-	said := check(files)
-	place := regexp.MustCompile(`^infra/[\w./-]+:\d+`)
+	return files
+}
+
+var place = regexp.MustCompile(`^infra/[\w./-]+:\d+`)
+
+// found fails the test unless the fault is among what a check said.
+func (f fault) found(t *testing.T, said []string) {
+	t.Helper()
 	if !slices.ContainsFunc(said, func(p string) bool { return strings.Contains(p, f.want) && place.MatchString(p) }) {
 		t.Errorf("a fault in %s (%q) is not found as %q: %q", f.file, f.replacement, f.want, said)
 	}

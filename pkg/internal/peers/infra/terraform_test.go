@@ -79,7 +79,7 @@ func TestTerraform(t *testing.T) {
 		{"infra/terraform/feeds/export/main.tf", "table_names ", "tables ", "azurerm_log_analytics_data_export_rule needs table_names"},
 		{"infra/terraform/vault.tf", `"azurerm_key_vault" "this"`, `"random_id" "this"`, "random_id is of no provider whose schema is known"},
 	} {
-		f.found(t, files, func(files map[string]string) []string { return checkTerraform(files, new(int)) })
+		f.found(t, checkTerraform(f.in(t, files), new(int)))
 	}
 }
 
