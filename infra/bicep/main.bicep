@@ -47,7 +47,7 @@ param maxThroughputUnits int = 4
 @description('Whether senders may use a SAS rule. Entra diagnostic settings and Log Analytics export can send in no other way; without them leave it false.')
 param allowSasSenders bool = false
 
-@description('Whether Capture keeps all events in blobs, for replays from before the retention of the hubs.')
+@description('Whether Capture keeps all events in blobs, for replays from before the retention of the hubs. An existing namespace has to be given the identity id-NAME-capture first.')
 param capture bool = false
 
 @description('Request units a second to which Cosmos DB scales; 0: serverless.')
@@ -133,7 +133,7 @@ module eventHubs 'modules/eventhubs.bicep' = {
   name: 'eventhubs-${name}'
   scope: resourceGroup(namespaceParts[2], namespaceParts[4])
   params: {
-    namespaceName: last(namespaceParts)
+    namespaceName: namespaceParts[8]
     create: empty(existingNamespaceId)
     createHubs: createHubs
     location: location

@@ -45,7 +45,8 @@ locals {
 
   disabled = { for function, hub in local.names.functions : "AzureWebJobs.${function}.Disabled" => "true" if !contains(keys(var.hubs), function) }
 
-  # App Service authentication lets in tokens of these tenants only.
+  # App Service authentication lets in tokens of these tenants only. With the issuer of one tenant it checks that, too; with any
+  # other it checks none, so that this setting decides.
   tenant_settings = var.api_client_id == "" ? {} : { WEBSITE_AUTH_AAD_ALLOWED_TENANTS = join(",", local.tenant_ids) }
 }
 
@@ -116,7 +117,7 @@ resource "azurerm_function_app_flex_consumption" "this" {
 
       active_directory_v2 {
         client_id            = auth_settings_v2.value
-        tenant_auth_endpoint = "https://login.microsoftonline.com/${length(local.tenant_ids) == 1 ? local.tenant_ids[0] : "organizations"}/v2.0"
+        tenant_auth_endpoint = "https://login.microsoftonline.com/${length(local.tenant_ids) == 1 ? local.tenant_ids[0] : "common"}/v2.0"
         allowed_audiences    = ["api://${auth_settings_v2.value}", auth_settings_v2.value]
       }
       login {

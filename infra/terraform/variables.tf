@@ -107,7 +107,7 @@ variable "allow_sas_senders" {
 }
 
 variable "capture" {
-  description = "Whether Capture keeps all events in blobs, for replays from before the retention of the hubs."
+  description = "Whether Capture keeps all events in blobs, for replays from before the retention of the hubs. An existing namespace has to be given the identity id-NAME-capture first."
   type        = bool
   default     = false
 }

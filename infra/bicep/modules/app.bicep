@@ -76,7 +76,8 @@ var disabled = toObject(
   item => 'true'
 )
 
-// App Service authentication lets in tokens of these tenants only.
+// App Service authentication lets in tokens of these tenants only. With the issuer of one tenant it checks that, too; with any other
+// it checks none, so that this setting decides.
 var tenantSettings = empty(apiClientId) ? {} : { WEBSITE_AUTH_AAD_ALLOWED_TENANTS: join(apiTenantIds, ',') }
 
 resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
@@ -180,7 +181,7 @@ resource authentication 'Microsoft.Web/sites/config@2024-04-01' = if (!empty(api
         enabled: true
         registration: {
           clientId: apiClientId
-          openIdIssuer: '${environment().authentication.loginEndpoint}${length(apiTenantIds) == 1 ? apiTenantIds[0] : 'organizations'}/v2.0'
+          openIdIssuer: '${environment().authentication.loginEndpoint}${length(apiTenantIds) == 1 ? apiTenantIds[0] : 'common'}/v2.0'
         }
         validation: {
           allowedAudiences: ['api://${apiClientId}', apiClientId]

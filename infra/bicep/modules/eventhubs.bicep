@@ -21,8 +21,6 @@ param workspaceId string
 // Azure Event Hubs Data Receiver
 var dataReceiver = 'a638d3c7-ab3a-418d-83e6-5f17a39d4fde'
 
-var groups = flatten(map(hubs, hub => map(consumerGroups, group => { hub: hub, name: group })))
-
 resource made 'Microsoft.EventHub/namespaces@2024-01-01' = if (create) {
   name: namespaceName
   location: location
@@ -101,9 +99,9 @@ resource target 'Microsoft.EventHub/namespaces/eventhubs@2024-01-01' existing = 
 ]
 
 resource group 'Microsoft.EventHub/namespaces/eventhubs/consumergroups@2024-01-01' = [
-  for item in groups: {
-    parent: target[indexOf(hubs, item.hub)]
-    name: item.name
+  for i in range(0, length(hubs) * length(consumerGroups)): {
+    parent: target[i / length(consumerGroups)]
+    name: consumerGroups[i % length(consumerGroups)]
     dependsOn: [
       hub
     ]
@@ -140,7 +138,7 @@ resource sas 'Microsoft.EventHub/namespaces/authorizationRules@2024-01-01' = if 
 
 resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (create) {
   name: 'assay'
-  scope: made
+  scope: namespace
   properties: {
     workspaceId: workspaceId
     logs: [
@@ -156,7 +154,10 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
       }
     ]
   }
+  dependsOn: [
+    made
+  ]
 }
 
 output host string = '${namespaceName}.servicebus.windows.net'
-output sasRuleId string = allowSasSenders ? sas.id : ''
+output sasRuleId string = allowSasSenders ? sas!.id : ''

@@ -25,7 +25,7 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = if (e
   }
 }
 
-var workspaceId = empty(existingWorkspaceId) ? workspace.id : existingWorkspaceId
+var workspaceId = empty(existingWorkspaceId) ? workspace!.id : existingWorkspaceId
 
 resource insights 'Microsoft.Insights/components@2020-02-02' = {
   name: 'appi-${name}'

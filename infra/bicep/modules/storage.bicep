@@ -1,5 +1,6 @@
 // The storage account of the Functions host: checkpoints, locks, function keys, the package, the configuration, the queue of
 // replays, and captured events. No key opens it.
+@minLength(3)
 param name string
 param location string
 param tags object

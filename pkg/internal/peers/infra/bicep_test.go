@@ -57,6 +57,47 @@ func TestBicep(t *testing.T) {
 	}
 }
 
+var (
+	declared = regexp.MustCompile(`(?m)^(param|var|resource) (\w+)(?: '[^']+' (existing))?`)
+	aside    = regexp.MustCompile(`(?m)^[ \t]*(?://|@description).*$`)
+)
+
+// Nothing is declared that is not used: the linter's rules no-unused-params, no-unused-vars and no-unused-existing-resources.
+func TestBicepUsesWhatItDeclares(t *testing.T) {
+	t.Parallel()
+	files := read(t, ".bicep")
+	for _, p := range unused(files) {
+		t.Error(p)
+	}
+	for _, f := range []fault{
+		{"infra/bicep/modules/app.bicep", "maximumInstanceCount: maxInstances", "maximumInstanceCount: 40", "app.bicep:18: maxInstances"},
+		{"infra/bicep/modules/storage.bicep", "scope: capture\n", "scope: config\n", "capture is used by nobody"},
+		{"infra/bicep/main.bicep", "cosmosMaxThroughput\n", "0\n", "cosmosMaxThroughput is used by nobody"},
+		{"infra/bicep/feeds/export.bicep", "tableNames: tables", "tableNames: []", "tables is used by nobody"},
+	} {
+		f.found(t, unused(f.in(t, files)))
+	}
+}
+
+func unused(files map[string]string) (out []string) {
+	for name, text := range files {
+		text = aside.ReplaceAllString(text, "")
+		for _, m := range declared.FindAllStringSubmatchIndex(text, -1) {
+			what, symbol := text[m[2]:m[3]], text[m[4]:m[5]]
+			if what == "resource" && m[6] < 0 {
+				continue
+			}
+			// What begins a line and has a colon is a property, and what stands behind a point or a quotation mark is another name.
+			all := regexp.MustCompile(`(?:^|[^.'\w])`+symbol+`\b`).FindAllString(text, -1)
+			properties := regexp.MustCompile(`(?m)^[ \t]+`+symbol+`:`).FindAllString(text, -1)
+			if len(all)-len(properties) < 2 {
+				out = append(out, fmt.Sprintf("%s:%d: %s is used by nobody", name, 1+strings.Count(text[:m[4]], "\n"), symbol))
+			}
+		}
+	}
+	return out
+}
+
 // parseBicep returns the first error of each file.
 func parseBicep(t *testing.T, files map[string]string) []string {
 	t.Helper()

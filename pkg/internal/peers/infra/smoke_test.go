@@ -144,7 +144,7 @@ func start(t *testing.T, observe func(devhost.Invocation)) *devhost.Host {
 
 func run(t *testing.T, args ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", args...) //nolint:gosec // our own program
+	cmd := exec.CommandContext(t.Context(), "go", args...)
 	cmd.Dir = root()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
