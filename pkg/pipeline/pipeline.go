@@ -95,6 +95,11 @@ func (p *Pipeline) Process(ctx context.Context, src Source, o Options) (*Report,
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
+	if workers == 1 {
+		report, err := p.alone(ctx, src, o)
+		report.Seconds = time.Since(started).Seconds()
+		return report, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
@@ -102,11 +107,11 @@ func (p *Pipeline) Process(ctx context.Context, src Source, o Options) (*Report,
 	// input keeps the same evidence however many workers there are.
 	work := make(chan *batch, workers)
 	order := make(chan *batch, 2*workers)
-	var unread error // set before order is closed
+	var failure error // of the source; set before order is closed
 	go func() {
 		defer close(order)
 		defer close(work)
-		unread = read(ctx, src, work, order)
+		failure = read(ctx, src, work, order)
 	}()
 	stopped := make(chan *worker, workers)
 	for range workers {
@@ -141,7 +146,30 @@ func (p *Pipeline) Process(ctx context.Context, src Source, o Options) (*Report,
 	case ctx.Err() != nil:
 		return report, context.Cause(ctx)
 	}
-	return report, unread
+	return report, failure
+}
+
+// alone is Process for one worker: it reads, evaluates and records in turn. Handing batches over would cost a small input more
+// than its records do.
+func (p *Pipeline) alone(ctx context.Context, src Source, o Options) (*Report, error) {
+	w, rec := newWorker(p, o), newRecorder(p.store, p.now, o)
+	var end, failed error
+	for end == nil && failed == nil && ctx.Err() == nil {
+		var b *batch
+		b, end = cut(src)
+		w.run(b)
+		if ctx.Err() == nil {
+			failed = rec.record(ctx, b)
+		}
+	}
+	w.addTo(rec.report)
+	switch {
+	case failed != nil:
+		return rec.report, failed
+	case ctx.Err() != nil:
+		return rec.report, context.Cause(ctx)
+	}
+	return rec.report, unread(end)
 }
 
 // batch is a run of consecutive records and what a worker made of them.
@@ -158,36 +186,45 @@ type batch struct {
 // read cuts the source into batches until it ends, fails or the context is over.
 func read(ctx context.Context, src Source, work, order chan<- *batch) error {
 	for {
-		b := &batch{done: make(chan struct{})}
-		var end error
-		for len(b.records)+len(b.broken) < batchRecords && b.bytes < batchBytes {
-			r, err := src.Next()
-			if err == nil {
-				b.records = append(b.records, r)
-				b.bytes += len(r.Body)
-				continue
-			}
-			if part := (*envelope.Broken)(nil); errors.As(err, &part) {
-				b.broken = append(b.broken, part)
-				b.bytes += len(part.Copy)
-				continue
-			}
-			end = err
-			break
-		}
+		b, end := cut(src)
 		select {
 		case work <- b:
 			order <- b // never blocks for long: the recorder drains it to the end
 		case <-ctx.Done():
 			return nil // its cause is known to whoever ended it
 		}
-		switch {
-		case errors.Is(end, io.EOF):
-			return nil
-		case end != nil:
-			return fmt.Errorf("read the source: %w", end)
+		if end != nil {
+			return unread(end)
 		}
 	}
+}
+
+// cut returns the next batch of the source, and the error that ended the source behind it.
+func cut(src Source) (*batch, error) {
+	b := &batch{done: make(chan struct{})}
+	for len(b.records)+len(b.broken) < batchRecords && b.bytes < batchBytes {
+		r, err := src.Next()
+		if err == nil {
+			b.records = append(b.records, r)
+			b.bytes += len(r.Body)
+			continue
+		}
+		part := (*envelope.Broken)(nil)
+		if !errors.As(err, &part) {
+			return b, err
+		}
+		b.broken = append(b.broken, part)
+		b.bytes += len(part.Copy)
+	}
+	return b, nil
+}
+
+// unread tells why the source ended, if that was too early.
+func unread(end error) error {
+	if errors.Is(end, io.EOF) {
+		return nil
+	}
+	return fmt.Errorf("read the source: %w", end)
 }
 
 // worker normalises and evaluates batches, one at a time.
