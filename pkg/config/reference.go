@@ -68,6 +68,7 @@ func tenant(t *reference.TenantSource) map[string]func(value) {
 		"domains":          unique(&t.Domains, "domain", domain, func(d reference.Domain) string { return d.Name }),
 		"mailClients":      mailClients(&t.MailClients),
 		"appOnlyMailApps":  unique(&t.AppOnlyMailApps, "app", appOnlyMailApp, func(a reference.AppOnlyMailApp) string { return a.AppID }),
+		"workloadApps":     unique(&t.WorkloadApps, "app", workloadApp, func(a reference.WorkloadApp) string { return a.AppID }),
 		"scriptedOk":       each(&t.ScriptedOK, value.guid),
 		"mailboxOid":       table(&t.MailboxOID, value.guid),
 		"vips":             each(&t.VIPs, value.phrase),
@@ -255,6 +256,15 @@ func appOnlyMailApp(v value) (a reference.AppOnlyMailApp, ok bool) {
 	v.keys(map[string]func(value){
 		"appId":     into(&a.AppID, value.guid),
 		"mailboxes": each(&a.Mailboxes, value.phrase),
+	})
+	v.require("appId")
+	return a, true
+}
+
+func workloadApp(v value) (a reference.WorkloadApp, ok bool) {
+	v.keys(map[string]func(value){
+		"appId":     into(&a.AppID, value.guid),
+		"workloads": each(&a.Workloads, func(v value) (string, bool) { return v.word("SharePoint", "OneDrive", "MicrosoftTeams") }),
 	})
 	v.require("appId")
 	return a, true

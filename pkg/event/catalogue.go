@@ -10,7 +10,7 @@ func TextFields() []Field[string] {
 		TokenType, TokenIDP, TokenScopes, TokenAlgorithm, TokenKeyID, TokenThumbprint, TokenCertSHA1, ActorTenant,
 		SignInRequestID, SignInDetails, IssuerType, IssuerName, SignInProtocol, TransferMethod, HomeTenant, ResourceTenant,
 		CrossTenantAccess, SessionBinding, SignInRiskState, SignInRiskLevel, CredentialType, FederatedCredID,
-		Operation, Workload, Organization, ExternalTenant, ClientInfo, ActorInfo, FrontendApp, Mailbox, MailboxOwner, AuditTokenType,
+		Operation, Workload, Organization, ExternalTenant, ClientInfo, ActorInfo, UserKey, FrontendApp, Mailbox, MailboxOwner, AuditTokenType,
 		AuthType, MailAccessType, ResourceURL,
 		GraphMethod, GraphURI, ClientAuthMethod,
 		ValidationResult, Observer, ObserverType,

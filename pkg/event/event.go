@@ -152,6 +152,7 @@ type AuditFacts struct {
 	Workload       Text
 	Organization   Text // OrganizationId
 	UserType       Int
+	UserKey        Text // who acted: an object id in Teams, a PUID in Exchange and SharePoint, an app id
 	LogonType      Int
 	ExternalAccess Flag
 	ExternalTenant Text // ExternalUserTenantId

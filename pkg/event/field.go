@@ -65,6 +65,7 @@ var (
 	ExternalTenant = Field[string]{"audit.externalUserTenantId", func(e *Event) *Text { return &e.Audit.ExternalTenant }}
 	ClientInfo     = Field[string]{"audit.clientInfoString", func(e *Event) *Text { return &e.Audit.ClientInfo }}
 	ActorInfo      = Field[string]{"audit.actorInfoString", func(e *Event) *Text { return &e.Audit.ActorInfo }}
+	UserKey        = Field[string]{"audit.userKey", func(e *Event) *Text { return &e.Audit.UserKey }}
 	FrontendApp    = Field[string]{"audit.appId", func(e *Event) *Text { return &e.Audit.FrontendApp }}
 	Mailbox        = Field[string]{"audit.mailboxGuid", func(e *Event) *Text { return &e.Audit.Mailbox }}
 	MailboxOwner   = Field[string]{"audit.mailboxOwnerUpn", func(e *Event) *Text { return &e.Audit.MailboxOwner }}

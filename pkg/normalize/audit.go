@@ -43,6 +43,7 @@ func (f *reader) audit() {
 	a.Workload = f.text(decode.SlotWorkload)
 	a.Organization = f.text(decode.SlotOrganizationID)
 	a.UserType = integer(f.v.Get(decode.SlotUserType), decode.UserTypes)
+	a.UserKey = f.text(decode.SlotUserKey)
 	a.LogonType = integer(f.v.Get(decode.SlotLogonType), decode.LogonTypes)
 	a.ExternalAccess = flag(f.v.Get(decode.SlotExternalAccess))
 	a.ExternalTenant = f.text(decode.SlotExternalUserTenantID)

@@ -393,6 +393,7 @@ func (b *builder) tenant(field string, s TenantSource) *Tenant {
 		domains:         b.domains(field+".domains", s.Domains),
 		mailClients:     b.mailClients(field+".mailClients", s.MailClients),
 		appOnlyMailApps: b.appOnlyMailApps(field+".appOnlyMailApps", s.AppOnlyMailApps),
+		workloadApps:    b.workloadApps(field+".workloadApps", s.WorkloadApps),
 		scriptedOK:      b.guids(field+".scriptedOk", s.ScriptedOK),
 		mailboxOID:      b.mailboxOIDs(field+".mailboxOid", s.MailboxOID),
 		vips:            b.names(field+".vips", s.VIPs),
@@ -445,6 +446,20 @@ func (b *builder) appOnlyMailApps(field string, list []AppOnlyMailApp) map[event
 		field := at(field, i)
 		if id, ok := b.guid(field+".appId", a.AppID); ok {
 			out[id] = b.names(field+".mailboxes", a.Mailboxes)
+		}
+	}
+	return out
+}
+
+func (b *builder) workloadApps(field string, list []WorkloadApp) map[event.GUID]names {
+	if list == nil {
+		return nil
+	}
+	out := make(map[event.GUID]names, len(list))
+	for i, a := range list {
+		field := at(field, i)
+		if id, ok := b.guid(field+".appId", a.AppID); ok {
+			out[id] = b.names(field+".workloads", a.Workloads)
 		}
 	}
 	return out

@@ -74,6 +74,7 @@ func layer(base, t TenantSource) TenantSource {
 		Domains:          either(t.Domains, base.Domains),
 		MailClients:      either(t.MailClients, base.MailClients),
 		AppOnlyMailApps:  either(t.AppOnlyMailApps, base.AppOnlyMailApps),
+		WorkloadApps:     either(t.WorkloadApps, base.WorkloadApps),
 		ScriptedOK:       either(t.ScriptedOK, base.ScriptedOK),
 		MailboxOID:       eitherMap(t.MailboxOID, base.MailboxOID),
 		VIPs:             either(t.VIPs, base.VIPs),

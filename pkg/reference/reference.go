@@ -70,6 +70,7 @@ type Tenant struct {
 	domains         map[string]*Domain
 	mailClients     map[event.GUID]*Client
 	appOnlyMailApps map[event.GUID]names // nil names: any mailbox
+	workloadApps    map[event.GUID]names // nil names: any workload
 	scriptedOK      guids
 	mailboxOID      map[event.GUID]event.GUID
 	vips            names
@@ -231,6 +232,20 @@ func (t *Tenant) AppOnlyMailbox(appID, mailbox string) (may, known bool) {
 	}
 	boxes, ok := t.appOnlyMailApps[id]
 	return ok && (boxes == nil || boxes.has(mailbox)), true
+}
+
+// Opens reports whether people open what the workload (SharePoint, OneDrive, MicrosoftTeams) keeps with the application. known is
+// false if nobody has said which applications they use.
+func (t *Tenant) Opens(appID, workload string) (may, known bool) {
+	if t.workloadApps == nil {
+		return false, false
+	}
+	id, err := event.ParseGUID(appID)
+	if err != nil {
+		return false, true
+	}
+	workloads, ok := t.workloadApps[id]
+	return ok && (workloads == nil || workloads.has(workload)), true
 }
 
 // Delegate reports whether the user may open the mailbox. known is false if the tenant's delegates are not known.

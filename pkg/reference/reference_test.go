@@ -272,6 +272,7 @@ func TestTenantLookups(t *testing.T) {
 		Domains:         []Domain{{Name: "Contoso.com", AuthType: Federated, IssuerURI: "http://sts.contoso.com/adfs/services/trust"}},
 		MailboxOID:      map[string]string{strings.ToUpper(mailbox): someOID},
 		AppOnlyMailApps: []AppOnlyMailApp{{AppID: someApp, Mailboxes: []string{mailbox, "info@contoso.com"}}, {AppID: someOID}},
+		WorkloadApps:    []WorkloadApp{{AppID: someApp, Workloads: []string{"OneDrive"}}, {AppID: someOID}},
 		Delegates:       []Delegate{{User: "Assistant@contoso.com", Mailbox: mailbox}},
 		UTICoverage:     map[string]float64{someApp: 0.995},
 		Apps: []App{
@@ -282,6 +283,20 @@ func TestTenantLookups(t *testing.T) {
 		},
 	}}})
 	c, other := d.Tenant(contoso), d.Tenant(fabrikam)
+	for _, o := range []struct {
+		app, workload string
+		may           bool
+	}{
+		{someApp, "onedrive", true}, {strings.ToUpper(someApp), "OneDrive", true}, {someApp, "SharePoint", false},
+		{someOID, "MicrosoftTeams", true}, {fabrikam, "OneDrive", false}, {"x", "OneDrive", false},
+	} {
+		if may, known := c.Opens(o.app, o.workload); may != o.may || !known {
+			t.Errorf("%s opens %s: %v, known %v", o.app, o.workload, may, known)
+		}
+	}
+	if _, known := other.Opens(someApp, "OneDrive"); known {
+		t.Error("the applications of a tenant that has named none are known")
+	}
 	if x, ok, known := c.Domain("CONTOSO.com"); !ok || !known || x.AuthType != Federated {
 		t.Errorf("domain: %+v %v %v", x, ok, known)
 	}
@@ -454,7 +469,7 @@ func TestMistakesNameTheirField(t *testing.T) {
 				GuestOIDs: []string{"x"}, VIPs: []string{""}, MailboxOID: map[string]string{"m": "o"},
 				Apps:      []App{{AllowedTenants: []string{"every"}, MaxLife: -1}},
 				Delegates: []Delegate{{Mailbox: "m"}, {Mailbox: mailbox}}, UTICoverage: map[string]float64{someApp: 1.5},
-				AppOnlyMailApps: []AppOnlyMailApp{{AppID: "x"}},
+				AppOnlyMailApps: []AppOnlyMailApp{{AppID: "x"}}, WorkloadApps: []WorkloadApp{{AppID: "x"}, {AppID: someApp, Workloads: []string{""}}},
 			},
 			strings.ToUpper("aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"): {}, "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa": {},
 		},
@@ -470,7 +485,7 @@ func TestMistakesNameTheirField(t *testing.T) {
 		"trustedCertificates[0]", "sampleAudiences[0]: is longer", "defaults.maxKeyAge", "defaults.domains[0].authType", "defaults.domains[0].name",
 		"tenants.contoso: \"contoso\" is not a GUID", "guestOids[0]", "vips[0]: is empty", ".mailboxOid: \"m\"", ".mailboxOid.m: \"o\"",
 		"apps[0].allowedTenants[0]: \"every\"", "apps[0].maxLife", "apps[0].audience: is empty", "delegates[0].mailbox", "delegates[1].user",
-		".utiCoverage." + someApp, "appOnlyMailApps[0].appId", "is named twice",
+		".utiCoverage." + someApp, "appOnlyMailApps[0].appId", "workloadApps[0].appId", "workloadApps[1].workloads[0]", "is named twice",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no word of %q in\n%v", want, err)

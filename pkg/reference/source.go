@@ -148,6 +148,12 @@ type AppOnlyMailApp struct {
 	Mailboxes []string `yaml:"mailboxes,omitempty" json:"mailboxes,omitempty"` // GUIDs or addresses; nil: any
 }
 
+// WorkloadApp is an application with which people open documents and chats.
+type WorkloadApp struct {
+	AppID     string   `yaml:"appId" json:"appId"`
+	Workloads []string `yaml:"workloads,omitempty" json:"workloads,omitempty"` // SharePoint, OneDrive, MicrosoftTeams; nil: all three
+}
+
 // Delegate may open another's mailbox.
 type Delegate struct {
 	User    string `yaml:"user" json:"user"`       // user principal name
@@ -161,6 +167,7 @@ type TenantSource struct {
 	Domains          []Domain           `yaml:"domains,omitempty" json:"domains"`
 	MailClients      []MailClient       `yaml:"mailClients,omitempty" json:"mailClients"`
 	AppOnlyMailApps  []AppOnlyMailApp   `yaml:"appOnlyMailApps,omitempty" json:"appOnlyMailApps"`
+	WorkloadApps     []WorkloadApp      `yaml:"workloadApps,omitempty" json:"workloadApps"`
 	ScriptedOK       []string           `yaml:"scriptedOk,omitempty" json:"scriptedOk"`         // app ids that are scripts
 	MailboxOID       map[string]string  `yaml:"mailboxOid,omitempty" json:"mailboxOid"`         // mailbox GUID to its owner's object id
 	VIPs             []string           `yaml:"vips,omitempty" json:"vips"`                     // object ids, names or mailbox GUIDs

@@ -329,6 +329,7 @@ var auditNames = sync.OnceValue(func() names {
 	n.text(event.ActorID, "tokenObjectId")
 	n.text(event.AppID, "clientAppId appAccessContext.clientAppId")
 	n.text(event.AppName, "appAccessContext.clientAppName")
+	n.text(event.UserKey, "userKey")
 	n.text(event.FrontendApp, "appId")
 	n.text(event.Organization, "organizationId")
 	n.text(event.ExternalTenant, "externalUserTenantId")
