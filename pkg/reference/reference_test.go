@@ -287,8 +287,12 @@ func TestTenantLookups(t *testing.T) {
 		app, workload string
 		may           bool
 	}{
-		{someApp, "onedrive", true}, {strings.ToUpper(someApp), "OneDrive", true}, {someApp, "SharePoint", false},
-		{someOID, "MicrosoftTeams", true}, {fabrikam, "OneDrive", false}, {"x", "OneDrive", false},
+		{someApp, "onedrive", true},
+		{strings.ToUpper(someApp), "OneDrive", true},
+		{someApp, "SharePoint", false},
+		{someOID, "MicrosoftTeams", true},
+		{fabrikam, "OneDrive", false},
+		{"x", "OneDrive", false},
 	} {
 		if may, known := c.Opens(o.app, o.workload); may != o.may || !known {
 			t.Errorf("%s opens %s: %v, known %v", o.app, o.workload, may, known)

@@ -18,22 +18,20 @@ func mailboxOwnerLogonWithForeignOID(ref *reference.Data, _ *knobs) *rule.Rule {
 		Legs: []rule.Leg{{
 			ID:  "foreign-oid",
 			Why: "Exchange logged the mailbox's owner, but the token was issued for another object",
-			When: rule.All(
-				mailboxAccess(),
+			When: rule.Given(mailboxAccess(), rule.All(
 				rule.Eq(event.LogonType, 0),   // Owner
 				rule.In(event.UserType, 0, 2), // Regular, Admin: app-only access has no owner
 				notTheOwner(ref),
-			),
+			)),
 			Severity: rule.High,
 			Strength: rule.Strong,
 		}, {
 			ID:  "foreign-oid-document",
 			Why: "the service logged one user, but the token was issued for another object",
-			When: rule.All(
-				documentAccess(),
+			When: rule.Given(documentAccess(), rule.All(
 				rule.In(event.UserType, 0, 2),
 				guidsDiffer(event.TokenObjectID, event.UserKey),
-			),
+			)),
 			Severity: rule.Medium,
 			Strength: rule.Moderate,
 			Stage:    rule.Observe, // no public record holds both ids
