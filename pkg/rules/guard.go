@@ -44,6 +44,18 @@ func told(s rule.Set) rule.Predicate {
 	})
 }
 
+// within asks p for the records of the scope only, and tells people of p alone: for a leg of a rule about several kinds of records.
+func within(scope, p rule.Predicate) rule.Predicate {
+	silent := rule.Func(scope.String(), scope.Needs(), func(ev *event.Event, tr *rule.Trace) rule.Truth {
+		t := scope.Eval(ev, nil)
+		if t == rule.Unknown {
+			return scope.Eval(ev, tr) // says what was missing
+		}
+		return t
+	})
+	return rule.Given(silent, p)
+}
+
 func truth(holds bool) rule.Truth {
 	if holds {
 		return rule.True

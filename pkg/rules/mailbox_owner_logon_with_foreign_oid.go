@@ -18,7 +18,7 @@ func mailboxOwnerLogonWithForeignOID(ref *reference.Data, _ *knobs) *rule.Rule {
 		Legs: []rule.Leg{{
 			ID:  "foreign-oid",
 			Why: "Exchange logged the mailbox's owner, but the token was issued for another object",
-			When: rule.Given(mailboxAccess(), rule.All(
+			When: within(mailboxAccess(), rule.All(
 				rule.Eq(event.LogonType, 0),   // Owner
 				rule.In(event.UserType, 0, 2), // Regular, Admin: app-only access has no owner
 				notTheOwner(ref),
@@ -28,7 +28,7 @@ func mailboxOwnerLogonWithForeignOID(ref *reference.Data, _ *knobs) *rule.Rule {
 		}, {
 			ID:  "foreign-oid-document",
 			Why: "the service logged one user, but the token was issued for another object",
-			When: rule.Given(documentAccess(), rule.All(
+			When: within(documentAccess(), rule.All(
 				rule.In(event.UserType, 0, 2),
 				guidsDiffer(event.TokenObjectID, event.UserKey),
 			)),

@@ -13,8 +13,8 @@ import (
 func mailboxUnexpectedClientApp(ref *reference.Data, _ *knobs) *rule.Rule {
 	configured := told(ref.MailClients())
 	mail := rule.InFold(event.Operation, "MailItemsAccessed", "AttachmentAccess", "Send", "SearchQueryInitiatedExchange")
-	client := rule.Given(mail, rule.All(configured, unlistedGUID(event.AppID, ref.MailClients())))
-	frontend := rule.Given(mail, rule.All(configured, unlistedGUID(event.FrontendApp, ref.MailFrontends())))
+	client := within(mail, rule.All(configured, unlistedGUID(event.AppID, ref.MailClients())))
+	frontend := within(mail, rule.All(configured, unlistedGUID(event.FrontendApp, ref.MailFrontends())))
 	vip := rule.Any(rule.Listed(event.Mailbox, ref.VIPs()), rule.Listed(event.MailboxOwner, ref.VIPs()))
 
 	const (
@@ -54,21 +54,21 @@ func mailboxUnexpectedClientApp(ref *reference.Data, _ *knobs) *rule.Rule {
 		}, {
 			ID:       "client-unlearned",
 			Why:      "an application that is not a known mail client of Microsoft used the mailbox, and nobody has said which clients are expected here",
-			When:     rule.Given(mail, rule.All(rule.Not(configured), unlistedGUID(event.AppID, ref.KnownMailClients()))),
+			When:     within(mail, rule.All(rule.Not(configured), unlistedGUID(event.AppID, ref.KnownMailClients()))),
 			Severity: rule.Medium,
 			Strength: rule.Moderate,
 			Stage:    rule.Observe,
 		}, {
 			ID:       "frontend-unlearned",
 			Why:      whyFrontend + ", and nobody has said which clients are expected here",
-			When:     rule.Given(mail, rule.All(rule.Not(configured), unlistedGUID(event.FrontendApp, ref.MailFrontends()))),
+			When:     within(mail, rule.All(rule.Not(configured), unlistedGUID(event.FrontendApp, ref.MailFrontends()))),
 			Severity: rule.Medium,
 			Strength: rule.Moderate,
 			Stage:    rule.Observe,
 		}, {
 			ID:       "client-document",
 			Why:      "an application that is not among those with which people open documents and chats here opened one",
-			When:     rule.Given(documentAccess(), rule.All(rule.IsGUID(event.AppID), unlistedWorkloadApp(ref))),
+			When:     within(documentAccess(), rule.All(rule.IsGUID(event.AppID), unlistedWorkloadApp(ref))),
 			Severity: rule.Medium,
 			Strength: rule.Moderate,
 			Stage:    rule.Observe,
