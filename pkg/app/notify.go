@@ -45,8 +45,9 @@ func NewDispatcher(c *config.Config, r *Rules, b Backend, getenv func(string) st
 		Alerts: b, State: b, Now: now, Log: log,
 		Deliveries: Deliveries(b, c.Retention, now), Random: rand.Float64,
 	}
+	find := newSecrets(getenv, now)
 	for _, s := range c.Subscriptions {
-		n, err := newNotifier(&s, c, r, getenv, now)
+		n, err := newNotifier(&s, c, r, find, now)
 		if err != nil {
 			log.Error("a subscription cannot be reached until its settings are mended", "subscription", s.Name, "error", err)
 			n = broken{err}
@@ -75,13 +76,13 @@ func (b broken) Notify(context.Context, *notify.Message) error {
 	return &notify.Failure{Remedy: notify.Retry, Reason: b.err.Error()}
 }
 
-func newNotifier(s *notify.Subscription, c *config.Config, r *Rules, getenv func(string) string, now func() time.Time) (notify.Notifier, error) {
-	address, err := s.URL.Resolve(getenv)
-	if err != nil {
-		return nil, fmt.Errorf("find the URL: %w", err)
-	}
-	client := outbound.Options{Local: s.Local, Now: now}
-	if s.Kind == notify.Teams {
+// newNotifier returns what reaches the subscription. Secrets in Key Vault are read when it is used.
+func newNotifier(s *notify.Subscription, c *config.Config, r *Rules, find *secrets, now func() time.Time) (notify.Notifier, error) {
+	build := func(address notify.Secret, keys []notify.Secret) (notify.Notifier, error) {
+		client := outbound.Options{Local: s.Local, Now: now}
+		if s.Kind == notify.Webhook {
+			return webhook.New(address, webhook.Options{Client: client, Source: source(c.AlertURL), Keys: keys})
+		}
 		return teams.New(address, teams.Options{
 			Client: client, AlertURL: c.AlertURL, Zone: s.Zone, Runbook: r.runbook,
 			Tenant: func(id string) string { return c.Names[id] },
@@ -93,15 +94,17 @@ func newNotifier(s *notify.Subscription, c *config.Config, r *Rules, getenv func
 			},
 		})
 	}
-	o := webhook.Options{Client: client, Source: source(c.AlertURL)}
-	for _, k := range s.Keys {
-		key, err := k.Resolve(getenv)
-		if err != nil {
-			return nil, fmt.Errorf("find a signing key: %w", err)
-		}
-		o.Keys = append(o.Keys, key)
+	if err := find.allow(s); err != nil {
+		return nil, err
 	}
-	return webhook.New(address, o)
+	if inVault(s) {
+		return &vaulted{subscription: s, find: find, build: build}, nil
+	}
+	address, keys, err := find.all(context.Background(), s)
+	if err != nil {
+		return nil, err
+	}
+	return build(address, keys)
 }
 
 // runbook returns the steps that the rule advises, or nil.

@@ -22,7 +22,7 @@ func TestACardAboutAnUnknownApplication(t *testing.T) {
 	for _, app := range []string{"", "no GUID", "00000000-1111-2222-3333-444444444444"} {
 		n, err := newNotifier(&notify.Subscription{
 			Name: "soc", Kind: notify.Teams, URL: notify.SecretSource{Value: notify.NewSecret("http://127.0.0.1:1/")}, Local: true,
-		}, &config.Config{}, rules, func(string) string { return "" }, time.Now)
+		}, &config.Config{}, rules, newSecrets(func(string) string { return "" }, time.Now), time.Now)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -88,32 +88,55 @@ func (v value) timeZone() (*time.Location, bool) {
 	})
 }
 
-// secret reads a secret: {env: NAME}, the name of an environment variable or app setting, or the text itself. No message
-// holds the text.
+// secret reads a secret: {keyVault: ID}, the id of a secret in Key Vault; {env: NAME}, the name of an environment variable;
+// or the text itself. No message holds the text.
 func (v value) secret() (notify.SecretSource, bool) {
 	var s notify.SecretSource
+	keys := map[string]func(value){
+		"keyVault": into(&s.Vault, value.vaultSecret),
+		"env": into(&s.Env, func(v value) (string, bool) {
+			return parsed(v, "the name of an environment variable", func(s string) (string, error) {
+				if !environmentName().MatchString(s) {
+					return "", errPlain
+				}
+				return s, nil
+			})
+		}),
+	}
 	if v.describing() {
 		named, object := v.child()
-		named.keys(map[string]func(value){"env": func(v value) { v.text("the name of an environment variable") }})
-		named.require("env")
+		named.keys(keys)
+		named.requireOne("keyVault", "env")
 		v.schema.AnyOf = []*schema{object, {Type: "string", Description: "the secret itself, on your own machine only"}}
 		return s, false
 	}
 	if v.node.Kind != yaml.MappingNode {
-		text, ok := v.text("{env: NAME}, or the secret itself")
+		text, ok := v.text("{keyVault: ID}, {env: NAME}, or the secret itself")
 		s.Value = notify.NewSecret(text)
 		return s, ok
 	}
-	v.keys(map[string]func(value){"env": into(&s.Env, func(v value) (string, bool) {
-		return parsed(v, "the name of an environment variable", func(s string) (string, error) {
-			if !environmentName().MatchString(s) {
-				return "", errPlain
-			}
-			return s, nil
-		})
-	})})
-	v.require("env")
-	return s, s.Env != ""
+	v.keys(keys)
+	v.requireOne("keyVault", "env")
+	if s.Env != "" && s.InVault() {
+		v.fail("the secret stands in one place: delete keyVault or env")
+		return s, false
+	}
+	return s, s.Env != "" || s.InVault()
+}
+
+// vaultSecret reads the id of a secret in Key Vault.
+func (v value) vaultSecret() (notify.VaultSecret, bool) {
+	const what = "the id of a secret, such as https://NAME.vault.azure.net/secrets/NAME"
+	text, ok := v.text(what)
+	if !ok {
+		return notify.VaultSecret{}, false
+	}
+	s, err := notify.ParseVaultSecret(text)
+	if err != nil { // the text may be the secret
+		v.fail("is to be %s", what)
+		return s, false
+	}
+	return s, true
 }
 
 var environmentName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`) })

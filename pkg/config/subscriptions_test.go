@@ -16,6 +16,7 @@ func TestSubscriptions(t *testing.T) {
 alertUrl: https://assay.contoso.example/alerts/{id}
 subscriptions:
   - {name: soc, kind: teams, url: {env: SOC_URL}}
+  - {name: vault, kind: webhook, url: {keyVault: https://kv-a.vault.azure.net/secrets/url}, signingKeys: [{keyVault: https://kv-a.vault.azure.net/secrets/key/4387e9f3d6e14c459867679a90fd0f79}]}
   - name: siem
     kind: webhook
     url: https://siem.contoso.example/hook
@@ -34,7 +35,11 @@ subscriptions:
 	if err != nil {
 		t.Fatal(err)
 	}
-	soc, siem := c.Subscriptions[0], c.Subscriptions[1]
+	soc, vault, siem := c.Subscriptions[0], c.Subscriptions[1], c.Subscriptions[2]
+	if vault.URL.Vault != (notify.VaultSecret{Vault: "https://kv-a.vault.azure.net", Name: "url"}) ||
+		vault.Keys[0].Vault != (notify.VaultSecret{Vault: "https://kv-a.vault.azure.net", Name: "key", Version: "4387e9f3d6e14c459867679a90fd0f79"}) {
+		t.Errorf("%+v", vault)
+	}
 	if soc.URL.Env != "SOC_URL" || soc.MinSeverity != rule.Medium || soc.MinStrength != rule.Moderate || soc.PerMinute != 20 || soc.GiveUp != 24*time.Hour {
 		t.Errorf("defaults: %+v", soc)
 	}
@@ -49,20 +54,27 @@ subscriptions:
 func TestMistakesInSubscriptions(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"{kind: teams, url: https://hunter2}":                                    `lacks the key "name"`,
-		"{name: a, url: https://hunter2}":                                        `lacks the key "kind"`,
-		"{name: a, kind: teams}":                                                 `lacks the key "url"`,
-		"{name: A b, kind: teams, url: https://hunter2}":                         "lower-case",
-		"{name: a, kind: slack, url: https://hunter2}":                           "one of teams, webhook",
-		"{name: a, kind: teams, url: [hunter2]}":                                 "is a list",
-		"{name: a, kind: teams, url: {env: hunter2!}}":                           "environment variable",
-		"{name: a, kind: teams, url: {vault: x}}":                                "unknown key",
-		"{name: a, kind: teams, url: https://hunter2, signingKeys: [hunter2]}":   "no signatures",
-		"{name: a, kind: teams, url: https://hunter2, rules: [mailbox-nothing]}": "no such rule",
-		"{name: a, kind: teams, url: https://hunter2, changes: [gone]}":          "one of new, escalated",
-		"{name: a, kind: teams, url: https://hunter2, perMinute: 0}":             "from 1 to 600",
-		"{name: a, kind: teams, url: https://hunter2, timeZone: Mars/Olympus}":   "time zone",
-		"{name: a, kind: teams, url: https://hunter2, secret: x}":                "unknown key",
+		"{kind: teams, url: https://hunter2}":                                                            `lacks the key "name"`,
+		"{name: a, url: https://hunter2}":                                                                `lacks the key "kind"`,
+		"{name: a, kind: teams}":                                                                         `lacks the key "url"`,
+		"{name: A b, kind: teams, url: https://hunter2}":                                                 "lower-case",
+		"{name: a, kind: slack, url: https://hunter2}":                                                   "one of teams, webhook",
+		"{name: a, kind: teams, url: [hunter2]}":                                                         "is a list",
+		"{name: a, kind: teams, url: {env: hunter2!}}":                                                   "environment variable",
+		"{name: a, kind: teams, url: {vault: x}}":                                                        "unknown key",
+		"{name: a, kind: teams, url: {keyVault: https://hunter2}}":                                       "is to be the id of a secret",
+		"{name: a, kind: teams, url: {keyVault: https://kv.vault.azure.net.evil.example/secrets/a}}":     "is to be the id of a secret",
+		"{name: a, kind: teams, url: {keyVault: http://kv-a.vault.azure.net/secrets/a}}":                 "is to be the id of a secret",
+		"{name: a, kind: teams, url: {keyVault: https://kv-a.vault.azure.net/keys/a}}":                   "is to be the id of a secret",
+		"{name: a, kind: teams, url: {keyVault: https://kv-a.vault.azure.net/secrets/a/b}}":              "is to be the id of a secret",
+		"{name: a, kind: teams, url: {keyVault: https://kv-a.vault.azure.net/secrets/a, env: hunter2_}}": "delete keyVault or env",
+		"{name: a, kind: teams, url: {}}":                                                                "lacks one of the keys keyVault, env",
+		"{name: a, kind: teams, url: https://hunter2, signingKeys: [hunter2]}":                           "no signatures",
+		"{name: a, kind: teams, url: https://hunter2, rules: [mailbox-nothing]}":                         "no such rule",
+		"{name: a, kind: teams, url: https://hunter2, changes: [gone]}":                                  "one of new, escalated",
+		"{name: a, kind: teams, url: https://hunter2, perMinute: 0}":                                     "from 1 to 600",
+		"{name: a, kind: teams, url: https://hunter2, timeZone: Mars/Olympus}":                           "time zone",
+		"{name: a, kind: teams, url: https://hunter2, secret: x}":                                        "unknown key",
 	} {
 		_, err := Parse("assay.yaml", []byte("subscriptions:\n  - "+text+"\n"))
 		if err == nil || !strings.Contains(err.Error(), want) {

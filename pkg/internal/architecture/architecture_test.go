@@ -38,7 +38,7 @@ var layers = [][]string{
 	{"pkg/replay"},
 	{"pkg/pipeline", "pkg/keys"},
 	{"pkg/config"},
-	{"pkg/notify/teams", "pkg/notify/webhook", "pkg/notify/notifytest"},
+	{"pkg/notify/teams", "pkg/notify/webhook", "pkg/notify/keyvault", "pkg/notify/notifytest"},
 	{"pkg/notify/outbound"},
 	{"pkg/notify"},
 	{"pkg/store"},
@@ -62,7 +62,7 @@ var clock = []string{"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "Ti
 
 // leaves are implementations behind an interface. Only the wiring imports them.
 var (
-	leaves = []string{"pkg/config/reload/blob", "pkg/store/sqlite", "pkg/store/cosmos", "pkg/notify/teams", "pkg/notify/webhook", "pkg/replay/archive", "pkg/replay/capture", "pkg/replay/eventhubs", "pkg/replay/files"}
+	leaves = []string{"pkg/config/reload/blob", "pkg/store/sqlite", "pkg/store/cosmos", "pkg/notify/teams", "pkg/notify/webhook", "pkg/notify/keyvault", "pkg/replay/archive", "pkg/replay/capture", "pkg/replay/eventhubs", "pkg/replay/files"}
 	wiring = []string{"pkg/app", "pkg/cli"}
 )
 
