@@ -44,8 +44,11 @@ func TestSmoke(t *testing.T) {
 	})
 	arrived := forward(t, connection, host)
 
+	// What never comes back ends the wait below.
+	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer stop()
 	var steps []string
-	err := smoke.Run(t.Context(), options(t, connection, tokens, host.URL(), func(o *smoke.Options) {
+	err := smoke.Run(ctx, options(t, connection, tokens, host.URL(), func(o *smoke.Options) {
 		o.Patience = 90 * time.Second
 		o.Wait = func(ctx context.Context, _ time.Duration) error { // until the app has done something more
 			select {
