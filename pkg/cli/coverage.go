@@ -25,6 +25,8 @@ type coverageDocument struct {
 	Records map[string]int64 `json:"records"` // by feed, as the log names it
 	Rules   []ruleCoverage   `json:"rules"`
 	Attacks []attackCoverage `json:"attacks"`
+	Absent  []string         `json:"absent,omitempty"` // what logs that did not arrive would need
+	Hints   []string         `json:"hints,omitempty"`  // what would let rules decide that lacked fields
 }
 
 // ruleCoverage counts the records of one feed that a rule is about.
@@ -136,6 +138,12 @@ func measureCoverage(files *envelope.Files, all []*rule.Rule, tenant string) (co
 		}
 	}
 	doc.Attacks = attacksSeen(doc.Rules, all)
+	doc.Hints = hints(doc.Rules)
+	for _, log := range rules.Logs() {
+		if !slices.ContainsFunc(doc.Rules, func(c ruleCoverage) bool { return logOf(c.RuleID) == log }) {
+			doc.Absent = append(doc.Absent, switchOn[log])
+		}
+	}
 	return doc, nil
 }
 
@@ -145,6 +153,38 @@ var switchOn = map[rules.Log]string{
 	rules.MailboxLog: "no mailbox audit arrives: stream it from Defender XDR or the Management Activity API",
 	rules.GraphLog:   "no Graph activity arrives: switch on MicrosoftGraphActivityLogs in the diagnostic settings (Entra ID P1)",
 	rules.SignInLog:  "no sign-in, risk or directory logs arrive: switch on their categories in the diagnostic settings (Entra ID P1; risk: P2)",
+}
+
+// logOf tells of which log a rule is by its name; "" for those of every log.
+func logOf(rule string) rules.Log {
+	first, _, _ := strings.Cut(rule, "-")
+	return map[string]rules.Log{
+		"token": rules.TokenLog, "saml": rules.TokenLog, "mailbox": rules.MailboxLog, "owa": rules.MailboxLog, "graph": rules.GraphLog,
+		"signin": rules.SignInLog, "sp": rules.SignInLog, "risk": rules.SignInLog, "audit": rules.SignInLog,
+	}[first]
+}
+
+// hints says what would make the missing fields visible.
+func hints(measured []ruleCoverage) []string {
+	var office, token, reference bool
+	for _, c := range measured {
+		for m := range c.Missing {
+			reference = reference || strings.HasPrefix(m, "reference:")
+			if strings.HasPrefix(m, "token.") && logOf(c.RuleID) == rules.MailboxLog {
+				office, token = office || strings.EqualFold(c.Feed, "OfficeActivity"), true
+			}
+		}
+	}
+	var out []string
+	if office {
+		out = append(out, "the table OfficeActivity has no column for token facts: stream CloudAppEvents from Defender XDR, or read the Management Activity API")
+	} else if token {
+		out = append(out, "audit records without token facts: aggregated and background records have none; others hold them since linkable identifiers came")
+	}
+	if reference {
+		out = append(out, "what begins with reference: is yours to say in the configuration: assay config init")
+	}
+	return out
 }
 
 func attacksSeen(measured []ruleCoverage, all []*rule.Rule) []attackCoverage {
@@ -239,6 +279,19 @@ func (p *page) coverage(d coverageDocument) {
 		}
 		if a.Why != "" {
 			p.wrap(faint, 6+gap, a.Why)
+		}
+	}
+	for _, part := range []struct {
+		name  string
+		lines []string
+	}{{"did not arrive", d.Absent}, {"what would let more be decided", d.Hints}} {
+		if len(part.lines) == 0 {
+			continue
+		}
+		p.end()
+		p.line(bold, part.name)
+		for _, l := range part.lines {
+			p.wrap(plain, gap, l)
 		}
 	}
 }
