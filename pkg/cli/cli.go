@@ -70,7 +70,7 @@ tokens that applications saw, and shows what a correctly issued token cannot hav
 	}
 	root.AddCommand(newSmoke(sys))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err) })
-	root.AddCommand(newDetect(sys), newReplay(sys), newDev(sys), newAlerts(sys), newSubscriptions(sys), newDeliveries(sys), newExplain(sys), newRules(sys), newKeys(sys), newCoverage(sys), newConfig(sys), newVersion(sys))
+	root.AddCommand(newDetect(sys), newReplay(sys), newLearn(sys), newDev(sys), newAlerts(sys), newSubscriptions(sys), newDeliveries(sys), newExplain(sys), newRules(sys), newKeys(sys), newCoverage(sys), newConfig(sys), newVersion(sys))
 	return root
 }
 

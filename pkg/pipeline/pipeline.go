@@ -57,6 +57,10 @@ type Options struct {
 	Workers int      // 0: one for each processor that Go may use
 	Select  Selection
 
+	// Observe is handed each event that was evaluated; nil: nobody is. It is called by several workers at once, and the
+	// event is valid until it returns.
+	Observe func(*event.Event)
+
 	// Expired is the end of what the store has forgotten. Findings of events before it say so, and are quiet. Zero: nothing
 	// is forgotten.
 	Expired time.Time
@@ -301,6 +305,9 @@ func (w *worker) one(b *batch, r *envelope.Record) {
 		b.findings = b.findings[:before]
 		w.setAside(b, "no-identity", failed.Error(), r.Origin, r.Body)
 		return
+	}
+	if w.o.Observe != nil {
+		w.o.Observe(&w.ev)
 	}
 	w.counts.evaluated++
 }
