@@ -262,14 +262,21 @@ func (o *objections) Record(_ context.Context, findings []alert.Finding) (store.
 			o.dropped++
 			continue
 		case known == nil:
-			known = &objection{first: f.Claim()}
+			known = &objection{first: lean(f)}
 			o.alerts[f.AlertID] = known
 		case f.At.Before(known.first.At):
-			known.first = f.Claim()
+			known.first = lean(f)
 		}
 		known.count++
 	}
 	return store.Outcome{}, nil // what a run reports of its alerts is not asked for
+}
+
+// lean returns the finding without its evidence, which nobody will read.
+func lean(f *alert.Finding) alert.Finding {
+	out := *f
+	out.Record, out.RecordCut, out.Facts = nil, "", nil
+	return out
 }
 
 // SetAside implements store.Store.

@@ -249,7 +249,9 @@ func protocolOf(info string) (string, bool) {
 		return "", false
 	}
 	for i := range len(rest) {
-		if c := rest[i]; !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte(" ._-", c) >= 0) {
+		c := rest[i]
+		ordinary := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte(" ._-", c) >= 0
+		if !ordinary {
 			return "", false
 		}
 	}

@@ -267,7 +267,7 @@ func TestLayoutsThatLeaveNoPlace(t *testing.T) {
 // The order of events changes nothing, even where there are more keys than are kept.
 func TestOrderChangesNothing(t *testing.T) {
 	t.Parallel()
-	chance := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test repeats
+	chance := rand.New(rand.NewPCG(1, 2))
 	var events []event.Event
 	for n := range 60 {
 		app := fmt.Sprintf("%08x-0000-4000-8000-%012x", n, n)
@@ -314,7 +314,7 @@ func TestNothingAliasesAnEvent(t *testing.T) {
 	alias := func(s string) event.Text {
 		b := []byte(s)
 		batches = append(batches, b)
-		return event.Of(unsafe.String(&b[0], len(b))) //nolint:gosec // as the decoder does
+		return event.Of(unsafe.String(&b[0], len(b)))
 	}
 	forge := func() []event.Event {
 		return times(20, func(ev *event.Event) {

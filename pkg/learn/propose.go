@@ -218,7 +218,7 @@ func (c *coverage) share(app string, configured float64, known bool) (s Share, o
 	if known && math.Abs(x-configured) < sameShare {
 		return s, false
 	}
-	return Share{app, x, []string{fmt.Sprintf("%d of %s", c.with, c.seen.String())}}, true
+	return Share{app, x, []string{fmt.Sprintf("%d of %s", c.with, c.String())}}, true
 }
 
 // String tells counts and days.
@@ -264,8 +264,12 @@ func (l *Learner) basis(few int) []string {
 		name string
 		left int64
 	}{
-		{"mail clients", l.clients.left()}, {"protocols of mail clients", l.protocols.left()}, {"app-only applications", l.appOnly.left()},
-		{"tenants of tokens", l.partners.left()}, {"delegates", l.delegates.left()}, {"applications in utiCoverage", l.mailIDs.left()},
+		{"mail clients", l.clients.left()},
+		{"protocols of mail clients", l.protocols.left()},
+		{"app-only applications", l.appOnly.left()},
+		{"tenants of tokens", l.partners.left()},
+		{"delegates", l.delegates.left()},
+		{"applications in utiCoverage", l.mailIDs.left()},
 		{"applications in graphUtiCoverage", l.graphIDs.left()},
 	} {
 		if t.left > 0 {

@@ -101,7 +101,7 @@ func (b byHash) Less(i, j int) bool { return compare(b[i], b[j]) > 0 }
 func (b byHash) Swap(i, j int)      { b[i], b[j] = b[j], b[i] }
 
 // Push implements heap.Interface.
-func (b *byHash) Push(x any) { *b = append(*b, x.(hashed)) } //nolint:forcetypeassert // at alone pushes
+func (b *byHash) Push(x any) { *b = append(*b, x.(hashed)) } //nolint:forcetypeassert,errcheck // at alone pushes
 
 // Pop implements heap.Interface.
 func (b *byHash) Pop() any {
