@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/assay-sec/assay/pkg/alert"
 	"github.com/assay-sec/assay/pkg/api"
 	"github.com/assay-sec/assay/pkg/app"
 	"github.com/assay-sec/assay/pkg/azfunc"
@@ -317,5 +318,69 @@ func TestPages(t *testing.T) {
 	}
 	if len(got) != len(all) {
 		t.Errorf("pages give %d alerts, want %d", len(got), len(all))
+	}
+}
+
+// Who sends more about a closed alert opens it again, unless an analyst found that it was nothing.
+func TestAnAlertThatIsClosedReopens(t *testing.T) {
+	const header = "X-MS-CLIENT-PRINCIPAL"
+	at := time.Now().UTC().Truncate(time.Second)
+	now := func() time.Time { return at }
+	settings := map[string]string{app.SettingAuth: "entra", "WEBSITE_AUTH_ENABLED": "True", app.SettingKeys: "off"}
+	for name, place := range map[string]func(*testing.T) *place{
+		"Cosmos DB": func(t *testing.T) *place { t.Helper(); return onCosmos(t, &trouble{}, nil, false, now) },
+		"SQLite":    func(t *testing.T) *place { t.Helper(); return onSQLite(t, &trouble{}, failsBefore) },
+	} {
+		for _, c := range []struct {
+			change  string
+			reopens bool
+		}{
+			{`{"status":"closed","verdict":"true-positive"}`, true},
+			{`{"status":"closed","verdict":"false-positive"}`, false},
+			{`{"status":"closed","verdict":"benign"}`, false},
+			{`{"status":"closed"}`, true},
+		} {
+			t.Run(name+" "+c.change, func(t *testing.T) {
+				url, _ := serveOn(t, place(t).backend, settings, 0, now)
+				analyst := []string{header, principal("Assay.Analyst")}
+				post := func(messages ...string) {
+					t.Helper()
+					if status, body := do(t, http.MethodPost, url+"/tokens", invocation(text(t, text(t, messages)), 0)); status != http.StatusOK {
+						t.Fatalf("%d %s", status, body)
+					}
+				}
+				all := func() []alert.Alert {
+					t.Helper()
+					var page api.Page
+					status, body := do(t, http.MethodGet, url+"/api/alerts", "", analyst...)
+					if err := json.Unmarshal([]byte(body), &page); err != nil || status != http.StatusOK || len(page.Alerts) == 0 {
+						t.Fatalf("%d %s: %v", status, body, err)
+					}
+					return page.Alerts
+				}
+				post(messages()...)
+				for _, a := range all() {
+					if status, body := do(t, http.MethodPatch, url+"/api/alerts/"+string(a.ID), c.change, analyst...); status != http.StatusOK {
+						t.Fatalf("%d %s", status, body)
+					}
+				}
+				post(messages()...) // known findings open nothing
+				for _, a := range all() {
+					if a.Status != alert.Closed || a.Count != 3 {
+						t.Errorf("%s is %s with %d findings after known ones", a.Rule.ID, a.Status, a.Count)
+					}
+				}
+				post(strings.ReplaceAll(messages()[1], `"o-3"`, `"o-4"`))
+				for _, a := range all() {
+					want, changes := alert.Closed, 1
+					if c.reopens {
+						want, changes = alert.Open, 2
+					}
+					if a.Status != want || a.Count != 4 || len(a.History) != changes {
+						t.Errorf("%s is %s with %d findings and %d changes, want %s, 4 and %d", a.Rule.ID, a.Status, a.Count, len(a.History), want, changes)
+					}
+				}
+			})
+		}
 	}
 }
