@@ -87,7 +87,15 @@ func TestState(t *testing.T) {
 
 func TestCollections(t *testing.T) {
 	t.Parallel()
-	storetest.RunCollections(t, func(t *testing.T, now func() time.Time) storetest.Documents {
+	storetest.RunCollections(t, func(t *testing.T) storetest.Documents {
+		t.Helper()
+		return open(t, serve(t, fixed))
+	})
+}
+
+func TestDocumentsExpire(t *testing.T) {
+	t.Parallel()
+	storetest.RunExpiry(t, func(t *testing.T, now func() time.Time) storetest.Documents {
 		t.Helper()
 		return open(t, serve(t, now), func(o *Options) { o.Now = now })
 	})

@@ -34,7 +34,7 @@ func TestState(t *testing.T) {
 func TestCollections(t *testing.T) {
 	for name, path := range map[string]string{"file": "store.db", "memory": Memory} {
 		t.Run(name, func(t *testing.T) {
-			storetest.RunCollections(t, func(t *testing.T, now func() time.Time) storetest.Documents {
+			made := func(t *testing.T, now func() time.Time) storetest.Documents {
 				t.Helper()
 				at := path
 				if at != Memory {
@@ -46,7 +46,9 @@ func TestCollections(t *testing.T) {
 				}
 				t.Cleanup(func() { _ = s.Close() })
 				return s
-			})
+			}
+			storetest.RunCollections(t, func(t *testing.T) storetest.Documents { t.Helper(); return made(t, time.Now) })
+			t.Run("expiry", func(t *testing.T) { storetest.RunExpiry(t, made) })
 		})
 	}
 }

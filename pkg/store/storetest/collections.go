@@ -16,21 +16,21 @@ type Documents interface {
 	store.Collections
 }
 
-// RunCollections tests an implementation of store.Collections, and the expiry of documents. open returns an empty one that
-// takes the time from now.
-func RunCollections(t *testing.T, open func(t *testing.T, now func() time.Time) Documents) {
+var midday = time.Date(2025, 3, 15, 12, 0, 0, 0, time.UTC)
+
+// RunCollections tests an implementation of store.Collections. open returns an empty one.
+func RunCollections(t *testing.T, open func(t *testing.T) Documents) {
 	t.Helper()
-	noon := time.Date(2025, 3, 15, 12, 0, 0, 0, time.UTC)
 	for _, c := range []store.Collection{store.Deliveries, store.Replays} {
 		t.Run(string(c), func(t *testing.T) {
 			RunState(t, func(t *testing.T) store.State {
 				t.Helper()
-				return open(t, func() time.Time { return noon }).In(c, "of-somebody.1")
+				return open(t).In(c, "of-somebody.1")
 			})
 		})
 	}
 	t.Run("partitions and collections do not see each other", func(t *testing.T) {
-		s := open(t, func() time.Time { return noon })
+		s := open(t)
 		var want []string
 		for _, at := range []store.State{s, s.In(store.Deliveries, "a"), s.In(store.Deliveries, "b"), s.In(store.Replays, "a")} {
 			if _, err := at.Load(t.Context(), "x.1"); !errors.Is(err, store.ErrNotFound) {
@@ -77,51 +77,8 @@ func RunCollections(t *testing.T, open func(t *testing.T, now func() time.Time) 
 			t.Errorf("deleted in another partition: %v", err)
 		}
 	})
-	t.Run("documents expire", func(t *testing.T) {
-		now := noon
-		s := open(t, func() time.Time { return now })
-		for name, at := range map[string]store.State{"state": s, "deliveries": s.In(store.Deliveries, "a")} {
-			now = noon
-			save(t, at, store.Document{ID: "kept", Body: []byte(`{}`)})
-			made := save(t, at, store.Document{ID: "short", Body: []byte(`{"n":1}`), Expires: noon.Add(time.Minute)})
-			longer := save(t, at, store.Document{ID: "longer", Body: []byte(`{}`), Expires: noon.Add(time.Minute)})
-			lifted := save(t, at, store.Document{ID: "lifted", Body: []byte(`{}`), Expires: noon.Add(time.Minute)})
-
-			now = noon.Add(59 * time.Second)
-			d, err := at.Load(t.Context(), "short")
-			if err != nil || !d.Expires.Equal(noon.Add(time.Minute)) || d.Version != made.Version {
-				t.Fatalf("%s: before it expires: %+v, %v", name, d, err)
-			}
-			longer.Expires = noon.Add(time.Hour)
-			save(t, at, longer)
-			lifted.Expires = time.Time{}
-			save(t, at, lifted)
-
-			now = noon.Add(61 * time.Second)
-			if _, err := at.Load(t.Context(), "short"); !errors.Is(err, store.ErrNotFound) {
-				t.Errorf("%s: load what has expired: %v", name, err)
-			}
-			if got := listed(t, at, ""); !slices.Equal(got, []string{"kept", "lifted", "longer"}) {
-				t.Errorf("%s: listed %v", name, got)
-			}
-			if _, err := at.Save(t.Context(), d); !errors.Is(err, store.ErrConflict) {
-				t.Errorf("%s: replace what has expired: %v", name, err)
-			}
-			if err := at.Delete(t.Context(), d); err != nil {
-				t.Errorf("%s: delete what has expired: %v", name, err)
-			}
-			save(t, at, store.Document{ID: "short", Body: []byte(`{"n":2}`), Expires: now.Add(time.Minute)})
-			if d, err := at.Load(t.Context(), "short"); err != nil || string(d.Body) != `{"n":2}` {
-				t.Errorf("%s: made again: %s, %v", name, d.Body, err)
-			}
-			now = noon.Add(61 * time.Minute)
-			if got := listed(t, at, ""); !slices.Equal(got, []string{"kept", "lifted"}) {
-				t.Errorf("%s: listed %v", name, got)
-			}
-		}
-	})
 	t.Run("a partition has a name that can be stored", func(t *testing.T) {
-		s := open(t, func() time.Time { return noon })
+		s := open(t)
 		for _, name := range []string{"", "a/b", "a b", "ä"} {
 			at := s.In(store.Deliveries, name)
 			if _, err := at.Save(t.Context(), store.Document{ID: "x", Body: []byte(`{}`)}); !errors.Is(err, store.ErrDocument) {
@@ -135,6 +92,53 @@ func RunCollections(t *testing.T, open func(t *testing.T, now func() time.Time) 
 			}
 		}
 	})
+}
+
+// RunExpiry tests the expiry of documents, in collections and in none. open returns an empty store that takes the time
+// from now.
+func RunExpiry(t *testing.T, open func(t *testing.T, now func() time.Time) Documents) {
+	t.Helper()
+	now := midday
+	s := open(t, func() time.Time { return now })
+	for name, at := range map[string]store.State{"state": s, "deliveries": s.In(store.Deliveries, "a"), "replays": s.In(store.Replays, "a")} {
+		now = midday
+		save(t, at, store.Document{ID: "kept", Body: []byte(`{}`)})
+		made := save(t, at, store.Document{ID: "short", Body: []byte(`{"n":1}`), Expires: midday.Add(time.Minute)})
+		longer := save(t, at, store.Document{ID: "longer", Body: []byte(`{}`), Expires: midday.Add(time.Minute)})
+		lifted := save(t, at, store.Document{ID: "lifted", Body: []byte(`{}`), Expires: midday.Add(time.Minute)})
+
+		now = midday.Add(59 * time.Second)
+		d, err := at.Load(t.Context(), "short")
+		if err != nil || !d.Expires.Equal(midday.Add(time.Minute)) || d.Version != made.Version {
+			t.Fatalf("%s: before it expires: %+v, %v", name, d, err)
+		}
+		longer.Expires = midday.Add(time.Hour)
+		save(t, at, longer)
+		lifted.Expires = time.Time{}
+		save(t, at, lifted)
+
+		now = midday.Add(61 * time.Second)
+		if _, err := at.Load(t.Context(), "short"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: load what has expired: %v", name, err)
+		}
+		if got := listed(t, at, ""); !slices.Equal(got, []string{"kept", "lifted", "longer"}) {
+			t.Errorf("%s: listed %v", name, got)
+		}
+		if _, err := at.Save(t.Context(), d); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("%s: replace what has expired: %v", name, err)
+		}
+		if err := at.Delete(t.Context(), d); err != nil {
+			t.Errorf("%s: delete what has expired: %v", name, err)
+		}
+		save(t, at, store.Document{ID: "short", Body: []byte(`{"n":2}`), Expires: now.Add(time.Minute)})
+		if d, err := at.Load(t.Context(), "short"); err != nil || string(d.Body) != `{"n":2}` {
+			t.Errorf("%s: made again: %s, %v", name, d.Body, err)
+		}
+		now = midday.Add(61 * time.Minute)
+		if got := listed(t, at, ""); !slices.Equal(got, []string{"kept", "lifted"}) {
+			t.Errorf("%s: listed %v", name, got)
+		}
+	}
 }
 
 func listed(t *testing.T, s store.State, prefix string) []string {

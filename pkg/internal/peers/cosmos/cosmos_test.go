@@ -134,3 +134,10 @@ func TestState(t *testing.T) {
 	open := startNpm(t).opener(t)
 	storetest.RunState(t, func(t *testing.T) store.State { return open(t) })
 }
+
+// Documents that expire are left out: this server stamps them by the clock of the machine. TestDifferences has its time to live.
+func TestCollections(t *testing.T) {
+	t.Parallel()
+	open := startNpm(t).opener(t)
+	storetest.RunCollections(t, func(t *testing.T) storetest.Documents { return open(t) })
+}
