@@ -1,6 +1,18 @@
 // Package ingest takes batches of Event Hubs messages through the pipeline, so that a batch which cannot be processed
 // holds its partition only as long as trying again can help.
 //
+// A batch is processed as a whole, without a marker, until there is a reason for doubt:
+//
+//   - From attempt 3 on it runs under a start marker, which is kept in the store and names what is being processed.
+//   - The host counts attempts in memory and gives up after three deaths of the handler, so its successor begins at 0 again:
+//     the number alone never shows that a batch kills the process. Hence a process asks the store for a marker at the
+//     first batch of each partition that it meets, whatever the attempt; and a batch that comes to it as a repetition
+//     then runs under a marker, too.
+//
+// Under a marker a batch is alone in its process, and runs whole at first. A marker that another process has left says
+// what that one died of: this is halved, again after each death, until a single record is left, which is set aside. What fails
+// while the process lives is the store's failure; it is tried again and never set aside.
+//
 // It keeps no state in memory that matters: the Functions host may kill the process at any instant and hand the batch to
 // another instance. It does not know the host's protocol; package azfunc does.
 package ingest
