@@ -308,7 +308,7 @@ func TestAStoreInTroubleLosesAndDoublesNothing(t *testing.T) {
 	at := time.Now().UTC().Truncate(time.Second)
 	now := func() time.Time { return at }
 	payload := text(t, text(t, messages()))
-	const hasty = 250 * time.Millisecond // the deadline of calls that meet a slow store
+	const hasty = 400 * time.Millisecond // the deadline of calls that meet a slow store
 	delay := 70 * time.Millisecond       // that a throttling server asks for
 	onServer := func(f cosmostest.Fault) func(*testing.T, *trouble) *place {
 		return func(t *testing.T, tr *trouble) *place { t.Helper(); return onCosmos(t, tr, &f, false, now) }
@@ -337,10 +337,10 @@ func TestAStoreInTroubleLosesAndDoublesNothing(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			run := func(t *testing.T, tr *trouble, outage int) (*place, []int) {
+			run := func(t *testing.T, tr *trouble, outage int, deadline time.Duration) (*place, []int) {
 				t.Helper()
 				p := c.open(t, tr)
-				url, log := serveOn(t, p.backend, map[string]string{app.SettingKeys: "off"}, c.deadline, now)
+				url, log := serveOn(t, p.backend, map[string]string{app.SettingKeys: "off"}, deadline, now)
 				var answers []int
 				for attempt := 0; attempt < 25; attempt++ {
 					if attempt == outage {
@@ -365,7 +365,7 @@ func TestAStoreInTroubleLosesAndDoublesNothing(t *testing.T) {
 				return p, answers
 			}
 			calm := &trouble{}
-			p, _ := run(t, calm, 0)
+			p, _ := run(t, calm, 0, 0)
 			want := p.kept(t)
 			operations, _ := calm.counts()
 			if operations < 5 || !strings.Contains(want, "heartbeat.tokens.1") {
@@ -382,7 +382,7 @@ func TestAStoreInTroubleLosesAndDoublesNothing(t *testing.T) {
 						if outage == 0 {
 							mend = -1
 						}
-						p, answers := run(t, tr, mend)
+						p, answers := run(t, tr, mend, c.deadline)
 						if got := p.kept(t); got != want {
 							t.Errorf("answers %v, and the store holds\n%s\nwant\n%s", answers, got, want)
 						}
