@@ -104,41 +104,49 @@ func TestWhatIsProposed(t *testing.T) {
 		"older than any age": {times(150, func(ev *event.Event) { ev.Token.IssuedAt = event.Of(ev.Time.V.Add(-28 * time.Hour)) }), []string{appA}, []string{"maxAge"}},
 		"a pattern has no meaning but its text": {
 			times(20, func(ev *event.Event) { ev.Audit.ClientInfo = event.Of("Client=A.B;x") }),
-			[]string{`'^Client=A\.B([;/]|$)'`}, nil,
+			[]string{`'^Client=A\.B([;/]|$)'`},
+			nil,
 		},
 		"what is no protocol": {
 			times(20, func(ev *event.Event) { ev.Audit.ClientInfo = event.Of("Client=.*|\x1b[31m") }),
-			[]string{appA}, []string{"clientInfo", "\x1b"},
+			[]string{appA},
+			[]string{"clientInfo", "\x1b"},
 		},
 		"an application without a user": {
 			times(20, func(ev *event.Event) { ev.Audit.UserType = event.Of(int64(5)) }),
-			[]string{"appOnlyMailApps:", "mailboxes:", "- " + box}, nil,
+			[]string{"appOnlyMailApps:", "mailboxes:", "- " + box},
+			nil,
 		},
 		"a partner's token": {
 			times(20, func(ev *event.Event) { ev.Token.Tenant = event.Of(strings.ToUpper(foreign)) }),
-			[]string{"partnerTenants:", foreign}, nil,
+			[]string{"partnerTenants:", foreign},
+			nil,
 		},
 		"personal accounts are no partner": {
 			times(20, func(ev *event.Event) { ev.Token.Tenant = event.Of(reference.ConsumerTenant) }),
-			nil, []string{"partnerTenants"},
+			nil,
+			[]string{"partnerTenants"},
 		},
 		"a delegate whose name has to be quoted": {
 			times(20, func(ev *event.Event) {
 				ev.Audit.LogonType = event.Of(int64(2))
 				ev.Actor.Name = event.Of("x: [y] # z\"'@contoso.example")
 			}),
-			[]string{"delegates:", "mailbox: " + box}, nil,
+			[]string{"delegates:", "mailbox: " + box},
+			nil,
 		},
 		"a delegate whose name paints on the screen": {
 			times(20, func(ev *event.Event) {
 				ev.Audit.LogonType = event.Of(int64(2))
 				ev.Actor.Name = event.Of("a\u202egro.osotnoc")
 			}),
-			nil, []string{"delegates", "\u202e"},
+			nil,
+			[]string{"delegates", "\u202e"},
 		},
 		"token ids": {
 			append(times(99, func(ev *event.Event) { ev.Token.ID = event.Of("AAECAwQFBgcICQoLDA0ODw") }), times(1, nil)...),
-			[]string{"utiCoverage:", appA + ": 0.99", "99 of 100 records"}, []string{"graphUtiCoverage"},
+			[]string{"utiCoverage:", appA + ": 0.99", "99 of 100 records"},
+			[]string{"graphUtiCoverage"},
 		},
 		"token ids of Graph calls": {
 			times(100, func(ev *event.Event) {
@@ -146,7 +154,8 @@ func TestWhatIsProposed(t *testing.T) {
 				ev.Token.Type = event.Of("user")
 				ev.Token.ID = event.Of("AAECAwQFBgcICQoLDA0ODw")
 			}),
-			[]string{"graphUtiCoverage:", appA + ": 1"}, []string{" utiCoverage", "mailClients"},
+			[]string{"graphUtiCoverage:", appA + ": 1"},
+			[]string{" utiCoverage", "mailClients"},
 		},
 		"smoke tests":  {times(20, func(ev *event.Event) { ev.Tenant = alert.SmokeTenant }), nil, []string{"tenants"}},
 		"of no tenant": {times(20, func(ev *event.Event) { ev.Tenant = "unknown" }), nil, []string{"tenants"}},
