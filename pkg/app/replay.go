@@ -70,7 +70,7 @@ func (s *Service) newReplays(d decode.Decoder, getenv func(string) string) *repl
 	if err != nil {
 		s.log.Warn("replays cannot be started", "error", err)
 	}
-	sources := &serviceSources{getenv: getenv, open: map[string]replay.Source{}}
+	sources := &serviceSources{getenv: getenv}
 	r := NewReplayRunner(s.store, func() *Rules { return s.config.Current().rules }, d, s.version, "", replay.WallClock{})
 	r.Source = sources.source
 	r.Tenants = func(source string) []string { return s.config.Current().hubs[strings.TrimPrefix(source, kindHub)] }
@@ -106,25 +106,38 @@ func NewReplayRunner(b Backend, rules func() *Rules, d decode.Decoder, version, 
 	}
 }
 
-// serviceSources are the sources that the settings name. A source is opened once a process, and kept.
-type serviceSources struct {
-	getenv func(string) string
-	mu     sync.Mutex
-	open   map[string]replay.Source
+// openSources are sources that are opened once, and kept. The zero value is ready.
+type openSources struct {
+	mu   sync.Mutex
+	open map[string]replay.Source
 }
 
-func (s *serviceSources) source(name string) (replay.Source, error) {
+// once returns the source of the name, which open opens if it is not open yet.
+func (s *openSources) once(name string, open func(string) (replay.Source, error)) (replay.Source, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if src, ok := s.open[name]; ok {
 		return src, nil
 	}
-	src, err := s.make(name)
+	src, err := open(name)
 	if err != nil {
 		return nil, err
 	}
+	if s.open == nil {
+		s.open = map[string]replay.Source{}
+	}
 	s.open[name] = src
 	return src, nil
+}
+
+// serviceSources are the sources that the settings name.
+type serviceSources struct {
+	getenv func(string) string
+	opened openSources
+}
+
+func (s *serviceSources) source(name string) (replay.Source, error) {
+	return s.opened.once(name, s.make)
 }
 
 func (s *serviceSources) make(name string) (replay.Source, error) {
@@ -253,26 +266,12 @@ type ReplaySources struct {
 	Connection string // see SettingReplayHubs; "": Azure
 	Blobs      string // see SettingReplayBlobs; "": Azure
 
-	mu   sync.Mutex
-	open map[string]replay.Source
+	opened openSources
 }
 
 // Source returns the source of a name. A source is opened once, and kept.
 func (s *ReplaySources) Source(name string) (replay.Source, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if src, ok := s.open[name]; ok {
-		return src, nil
-	}
-	src, err := s.make(name)
-	if err != nil {
-		return nil, err
-	}
-	if s.open == nil {
-		s.open = map[string]replay.Source{}
-	}
-	s.open[name] = src
-	return src, nil
+	return s.opened.once(name, s.make)
 }
 
 func (s *ReplaySources) make(name string) (replay.Source, error) {
@@ -347,10 +346,10 @@ func (s *ReplaySources) IsHub(name string) bool { return strings.HasPrefix(name,
 
 // Close ends the connections.
 func (s *ReplaySources) Close(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.opened.mu.Lock()
+	defer s.opened.mu.Unlock()
 	var errs []error
-	for _, src := range s.open {
+	for _, src := range s.opened.open {
 		if c, ok := src.(interface{ Close(context.Context) error }); ok {
 			errs = append(errs, c.Close(ctx))
 		}

@@ -77,21 +77,15 @@ type Counters struct {
 
 // add counts a page.
 func (c *Counters) add(p *Page, r *pipeline.Report) {
-	c.Pages++
-	c.Bytes += p.Bytes
-	c.Units += p.Units
-	c.Records += r.Records
-	c.Evaluated += r.Evaluated
-	c.Unselected += r.Unselected
-	c.Matches += r.Findings
-	c.Refused += r.Refused
-	addNames(&c.Ignored, r.Ignored)
-	addNames(&c.SetAside, r.SetAside)
 	undecided := make(map[string]int64, len(r.NotEvaluable))
 	for id, b := range r.NotEvaluable {
 		undecided[id] = b.Records
 	}
-	addNames(&c.Undecided, undecided)
+	c.Add(&Counters{
+		Pages: 1, Bytes: p.Bytes, Units: p.Units,
+		Records: r.Records, Evaluated: r.Evaluated, Unselected: r.Unselected, Ignored: r.Ignored, SetAside: r.SetAside,
+		Undecided: undecided, Matches: r.Findings, Refused: r.Refused,
+	})
 }
 
 // Add adds what another slice counted.
