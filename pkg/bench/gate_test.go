@@ -55,6 +55,7 @@ var reached = map[string]float64{
 	"the catalogue: times sha256 of the record":                     2.2,
 	"the catalogue and 150 Sigma rules: times sha256 of the record": 4.6,
 
+	// Met with the 30 rules that the target is for.
 	"T3 object: times as fast as json.Valid": 1.5,
 }
 

@@ -127,5 +127,5 @@ func (r Ratio) String() string {
 	if !r.Met(1) {
 		met = "MISSED"
 	}
-	return fmt.Sprintf("%-52s %6.2f (best %6.2f) %s %4.3g  %s", r.Name, r.Median, r.Best, sign, r.Limit, met)
+	return fmt.Sprintf("%-62s %6.2f (best %6.2f) %s %4.3g  %s", r.Name, r.Median, r.Best, sign, r.Limit, met)
 }

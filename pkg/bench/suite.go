@@ -27,30 +27,45 @@ const (
 	Jsontext = "double, decoded with jsontext"
 )
 
+// Simply marks the contenders that evaluate the 30 simple rules. The targets were set for a path with those. The catalogue,
+// which asks several times as much, is held to the same.
+const Simply = ", 30 rules"
+
 // PathTargets are the targets of the whole path in memory. The payload of SHA256 and Valid is that of the form object,
 // which is the least.
 func PathTargets() []Target {
-	object, double, base64 := string(corpus.Objects), string(corpus.Doubled), string(corpus.Base64)
 	valid, validDouble := 2.0, 1.1
 	if v := runtime.Version(); strings.Contains(v, "jsonv2") || !strings.HasPrefix(v, "go1.26") && !strings.HasPrefix(v, "go1.25") {
 		valid, validDouble = 0.8, 0.4 // there json.Valid is three times as fast
 	}
-	return []Target{
-		{"T1 object: times sha256", object, SHA256, 4, false},
-		{"T2 double: times sha256", double, SHA256, 8, false},
-		{"T2 double: times object", double, object, 2.3, false},
-		{"T3 object: times as fast as json.Valid", Valid, object, valid, true},
-		{"T3 double: times as fast as json.Valid", Valid, double, validDouble, true},
-		{"T4 double: times as fast as naive encoding/json", Standard, double, 8, true},
-		{"T4 double: times as fast as naive json/v2", V2, double, 4, true},
-		{"base64: times double", base64, double, 1.3, false},
+	base64 := string(corpus.Base64)
+	var out []Target
+	for _, rules := range []string{Simply, ""} {
+		object, double := string(corpus.Objects)+rules, string(corpus.Doubled)+rules
+		out = append(out,
+			Target{"T1 object" + rules + ": times sha256", object, SHA256, 4, false},
+			Target{"T2 double" + rules + ": times sha256", double, SHA256, 8, false},
+			Target{"T2 double" + rules + ": times object", double, object, 2.3, false},
+			Target{"T3 object" + rules + ": times as fast as json.Valid", Valid, object, valid, true},
+			Target{"T3 double" + rules + ": times as fast as json.Valid", Valid, double, validDouble, true},
+			Target{"T4 double" + rules + ": times as fast as naive encoding/json", Standard, double, 8, true},
+			Target{"T4 double" + rules + ": times as fast as naive json/v2", V2, double, 4, true})
 	}
+	return append(out, Target{"base64: times double", base64, string(corpus.Doubled), 1.3, false})
 }
 
 // PathContenders take so many messages in every form through the path, beside the yardsticks.
 func PathContenders(messages int) ([]Contender, error) {
 	list, records := corpus.New(Seed).Messages(messages)
 	p, err := NewPath()
+	if err != nil {
+		return nil, err
+	}
+	var thirty []*rule.Rule
+	for _, r := range SimpleRules() {
+		thirty = append(thirty, r.Rule())
+	}
+	simple, err := NewPathWith(decode.Scanner{}, thirty)
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +96,9 @@ func PathContenders(messages int) ([]Contender, error) {
 	}
 	for _, f := range corpus.Forms() {
 		all = append(all, Contender{string(f), records, p.all(corpus.Payloads(list, f), records)})
+	}
+	for _, f := range []corpus.Form{corpus.Objects, corpus.Doubled} {
+		all = append(all, Contender{string(f) + Simply, records, simple.all(corpus.Payloads(list, f), records)})
 	}
 	return append(all,
 		Contender{Jsontext, records, reference.all(double, records)},
