@@ -54,7 +54,7 @@ test: go ## Run all tests, with the race detector
 	@$(if $(RACE),,echo "no C compiler: the tests run without the race detector" >&2)
 	@$(GO) vet $(PKG)
 	@$(GO) test $(RACE) $(PKG)
-	@$(if $(filter ./...,$(PKG)),$(MAKE) --no-print-directory gates)
+	@$(if $(filter ./...,$(PKG)),$(MAKE) --no-print-directory gates data-check)
 	@$(MAKE) --no-print-directory peers
 
 # What the race detector distorts is tested without it, one package at a time: ratios of CPU time, and allocations.
@@ -183,7 +183,7 @@ sigma-report: build ## Tell which Sigma rules in DIR can be evaluated, and why e
 
 .PHONY: benign
 benign: go ## Hold 100,000 ordinary records against the rules: none may raise an alert of high severity
-	@$(GO) test -run TestOrdinaryDaysAreQuiet ./$(SAMPLE) -benign 100000
+	@$(GO) test -run 'Test(OrdinaryDays|BenignRecords)AreQuiet' ./$(SAMPLE) -benign 100000
 
 .PHONY: sample
 sample: go ## Make the made part of the bundled logs again

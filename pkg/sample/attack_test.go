@@ -1,6 +1,8 @@
 package sample_test
 
 import (
+	"crypto/sha1"
+	"encoding/hex"
 	"maps"
 	"os"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/assay-sec/assay/pkg/config"
+	"github.com/assay-sec/assay/pkg/pipeline"
 	"github.com/assay-sec/assay/pkg/reference"
 	"github.com/assay-sec/assay/pkg/rule"
 	"github.com/assay-sec/assay/pkg/rules"
@@ -28,9 +31,27 @@ func knowing(t *testing.T) *config.Config {
 	own.OWAResources = []string{"outlook.office.com"}
 	own.TokenTypes, own.AuthTypes = []string{"V1AppActAs"}, []string{"Bearer"}
 	own.RiskLevels = []string{"high"}
-	own.DeviceCodeApps, own.FICs = []string{}, []string{}
-	own.GuestOIDs, own.VIPs = []string{}, append(own.VIPs, "eee0e12f-2bdf-4988-8c54-9650b16721a8")
+	own.DeviceCodeApps, own.FICs = []string{made.DeviceCodeApp}, []string{made.FIC}
+	own.GuestOIDs, own.VIPs = []string{made.PersonalGuest}, append(own.VIPs, "eee0e12f-2bdf-4988-8c54-9650b16721a8")
+	own.WorkloadApps = []reference.WorkloadApp{
+		{AppID: made.Documents, Workloads: []string{"SharePoint", "OneDrive"}}, {AppID: made.Chats, Workloads: []string{"MicrosoftTeams"}},
+	}
+	user, mailbox := made.Delegation(bundledSeed)
+	own.Delegates = []reference.Delegate{{User: user, Mailbox: mailbox}}
+	own.UTICoverage, own.GraphUTICoverage = map[string]float64{}, map[string]float64{}
+	for _, app := range append(own.MailClients, reference.MailClient{AppID: made.Chats}) {
+		own.UTICoverage[app.AppID], own.GraphUTICoverage[app.AppID] = 0.999, 0.999
+	}
+	own.UTICoverage[made.Uncovered], own.GraphUTICoverage[made.Uncovered] = 0.8, 0.5
+	own.VPNOK = []string{made.Traveller}
+	own.MaxKeyAge = 10 * 365 * 24 * time.Hour
 	c.Reference.Tenants[made.TenantID] = own
+	c.Reference.AutonomousSystems = append(c.Reference.AutonomousSystems, reference.AutonomousSystem{Number: 64499, Class: "vpn", Name: "a VPN"})
+	c.Reference.Networks = []reference.Network{
+		{Prefix: made.VPN, Number: 64499}, {Prefix: "198.51.100.0/24", Number: 64500}, {Prefix: "203.0.113.0/24", Number: 64501},
+	}
+	sum := sha1.Sum([]byte(made.Certificate))
+	c.Reference.TrustedCertificates = append(c.Reference.TrustedCertificates, hex.EncodeToString(sum[:]))
 	// Readings of the keys documents around the days in question.
 	for day := 12; day <= 17; day++ {
 		c.Reference.Fetches = append(c.Reference.Fetches, reference.Fetch{
@@ -93,17 +114,24 @@ func TestAttacksFireTheirRules(t *testing.T) {
 // fired returns the strength of each rule that fires on the records, those that observe included.
 func fired(t *testing.T, records []string) map[string]rule.Strength {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "records.ndjson")
-	if err := os.WriteFile(file, []byte(strings.Join(records, "\n")+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	r := detect(t, knowing(t), file)
-	if r.Evaluated != int64(len(records)) {
-		t.Errorf("%d of %d records were evaluated: %v", r.Evaluated, len(records), r.Examples)
-	}
+	r := detectLines(t, knowing(t), records)
 	out := map[string]rule.Strength{}
 	for _, a := range r.Alerts {
 		out[a.Alert.Rule.ID] = max(out[a.Alert.Rule.ID], a.Alert.Strength)
 	}
 	return out
+}
+
+// detectLines runs the records, each a line, through the whole path. All of them have to be evaluated.
+func detectLines(t *testing.T, c *config.Config, records []string) *pipeline.Report {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "records.ndjson")
+	if err := os.WriteFile(file, []byte(strings.Join(records, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := detect(t, c, file)
+	if r.Evaluated != int64(len(records)) {
+		t.Errorf("%d of %d records were evaluated: %v", r.Evaluated, len(records), r.Examples)
+	}
+	return r
 }

@@ -169,6 +169,8 @@ func tokenID(id string) string {
 // oldTokenID spells it as logs did until 2022: base64 of the GUID's text.
 func oldTokenID(id string) string { return base64.StdEncoding.EncodeToString([]byte(id)) }
 
+func base64Of(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
+
 // opaque returns a random word, as message and server ids are.
 func (t *Tenant) opaque(n int) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
