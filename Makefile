@@ -10,8 +10,7 @@ GO         ?= go
 GO_VERSION := $(shell sed -n 's/^go //p' go.mod)
 VERSION    ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
 LDFLAGS    := -s -w -X main.version=$(VERSION)
-# grpcnotrace leaves out a debugging page of gRPC, whose stubs come with OTLP's messages.
-STATIC     := CGO_ENABLED=0 $(GO) build -tags grpcnotrace -trimpath -ldflags '$(LDFLAGS)'
+STATIC     := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 
 GOLANGCI    := v2.15.0
 GOVULNCHECK := v1.9.0

@@ -496,7 +496,7 @@ var built = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	exe := filepath.Join(builtFolder, "assay")
-	cmd := exec.Command("go", "build", "-tags", "grpcnotrace", "-trimpath", "-ldflags", "-s -w", "-o", exe, ".")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", exe, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the executable: %w\n%s", err, out)

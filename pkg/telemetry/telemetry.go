@@ -19,12 +19,12 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	"go.opentelemetry.io/otel/sdk/trace"
 	oteltrace "go.opentelemetry.io/otel/trace"
+
+	"github.com/assay-sec/assay/pkg/telemetry/otlp"
 )
 
 // scope names the instrumentation in what is sent.
@@ -70,7 +70,8 @@ func signals(getenv func(string) string) (metrics, traces bool) {
 }
 
 // Start returns what records and sends as the environment says, or nil if it asks for nothing. It opens no connection. getenv
-// decides whether there is something to do; how is read by OpenTelemetry's SDK from the process's own environment.
+// decides what is sent, and where; intervals, queues, sampling and names are read by OpenTelemetry's SDK from the process's own
+// environment.
 func Start(ctx context.Context, getenv func(string) string, o Options) (*Telemetry, error) {
 	metrics, traces := signals(getenv)
 	if !metrics && !traces {
@@ -88,14 +89,14 @@ func Start(ctx context.Context, getenv func(string) string, o Options) (*Telemet
 	}
 	t := &Telemetry{}
 	if metrics {
-		exporter, err := otlpmetrichttp.New(ctx)
+		exporter, err := otlp.NewMetrics(getenv)
 		if err != nil {
 			return nil, fmt.Errorf("start telemetry: %w", err)
 		}
 		t.metrics = metric.NewMeterProvider(metric.WithResource(who), metric.WithReader(metric.NewPeriodicReader(exporter)))
 	}
 	if traces {
-		exporter, err := otlptracehttp.New(ctx)
+		exporter, err := otlp.NewSpans(getenv)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("start telemetry: %w", err), t.Close(ctx))
 		}
