@@ -176,6 +176,9 @@ type Change struct {
 	Status  Status    `json:"status"`
 	Verdict Verdict   `json:"verdict,omitempty"`
 	Note    string    `json:"note,omitempty"`
+
+	// Quiet says that what a quiet run found opened the alert again, see Provenance.Quiet, and nothing else since.
+	Quiet bool `json:"quiet,omitempty"`
 }
 
 // Sighting is where one finding of an alert stood.
@@ -230,8 +233,9 @@ type Alert struct {
 	From Provenance `json:"provenance"` // of the gravest finding
 
 	// Loud tells what is known of the alert without its quiet findings, see Provenance.Quiet: 0, there are none of those; 1,
-	// there are only those; above, the grade of the others plus 2. See Hushed.
-	Loud int64 `json:"loud,omitempty"`
+	// there are only those; above, the grade of the others plus 2, and LoudStrength is their strength. See Aloud.
+	Loud         int64         `json:"loud,omitempty"`
+	LoudStrength rule.Strength `json:"loudStrength,omitempty"`
 }
 
 // Bounds of what is kept.

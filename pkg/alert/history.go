@@ -34,14 +34,36 @@ func (a *Alert) Mark(c Change) error {
 	return nil
 }
 
-// Reopen opens a closed alert to which a new finding came, unless its verdict is false positive or benign. It tells
-// whether it did.
-func (a *Alert) Reopen(at time.Time) bool {
+// Reopen opens a closed alert to which a new finding came, unless its verdict is false positive or benign. quiet says that
+// only quiet runs found what is new. It tells whether it did.
+func (a *Alert) Reopen(at time.Time, quiet bool) bool {
+	if t := a.turn(); t != nil && t.Quiet && !quiet {
+		// What has come now would have opened it, too: it is news.
+		a.History = slices.Clone(a.History)
+		a.turn().Quiet = false
+	}
 	if a.Status != Closed || a.Verdict == FalsePositive || a.Verdict == Benign {
 		return false
 	}
-	a.change(Change{At: at, By: Assay, Status: Open, Note: "new findings after it was closed"})
+	note := "new findings after it was closed"
+	if quiet {
+		note = "a replay that tells nobody had new findings after it was closed"
+	}
+	a.change(Change{At: at, By: Assay, Status: Open, Note: note, Quiet: quiet})
 	return true
+}
+
+// turn returns the entry of the history by which the alert was last opened again, or nil if it is closed or was never.
+func (a *Alert) turn() *Change {
+	if a.Status == Closed {
+		return nil
+	}
+	for i := len(a.History) - 1; i >= 0; i-- {
+		if a.History[i].Status != Closed && (i == 0 || a.History[i-1].Status == Closed) {
+			return &a.History[i]
+		}
+	}
+	return nil
 }
 
 // TakeMarks copies what belongs to analysts from a copy of the alert that they changed: status, verdict, history.
@@ -76,7 +98,7 @@ func boundHistory(changes []Change) []Change {
 	for _, c := range slices.Backward(changes) {
 		c.At = c.At.UTC().Round(0)
 		c.By, c.Note = clip(c.By, maxText), clip(c.Note, maxNote)
-		size += len(`{"at":"2006-01-02T15:04:05.999999999Z","by":"","status":"","verdict":"","note":""},`) +
+		size += len(`{"at":"2006-01-02T15:04:05.999999999Z","by":"","status":"","verdict":"","note":"","quiet":true},`) +
 			jsonLen(c.By) + jsonLen(string(c.Status)) + jsonLen(string(c.Verdict)) + jsonLen(c.Note)
 		if size > maxHistory {
 			break

@@ -46,25 +46,49 @@ func (a *Alert) Add(f *Finding) {
 	a.revise(0)
 }
 
-// addLoud keeps Loud. It is called before the finding is merged.
+// addLoud keeps Loud and LoudStrength. It is called before the finding is merged.
 func (a *Alert) addLoud(f *Finding) {
 	switch {
 	case !f.From.Quiet && a.Loud > 0:
-		a.Loud = max(a.Loud, 2+grade(f.Stage, f.Severity))
+		stage := rule.Off // of the others
+		if a.Loud > 1 {
+			stage, _ = ungrade(a.Loud - 2)
+		}
+		switch {
+		case a.Loud == 1 || f.Stage > stage:
+			a.Loud, a.LoudStrength = 2+grade(f.Stage, f.Severity), f.Strength
+		case f.Stage == stage:
+			a.Loud, a.LoudStrength = max(a.Loud, 2+grade(f.Stage, f.Severity)), max(a.LoudStrength, f.Strength)
+		}
 	case f.From.Quiet && a.Loud == 0 && a.Lead.Finding == "":
 		a.Loud = 1
 	case f.From.Quiet && a.Loud == 0:
-		a.Loud = 2 + grade(a.Stage, a.Severity)
+		a.Loud, a.LoudStrength = 2+grade(a.Stage, a.Severity), a.Strength
 	}
 }
 
 // grade orders stages and severities in one number: ten times the stage, plus the severity.
 func grade(stage rule.Stage, severity rule.Severity) int64 { return 10*int64(stage) + int64(severity) }
 
-// Hushed tells whether nobody is to hear of the alert as it stands: whether those who have heard of it, as told says, need
-// not hear that a quiet run found something graver, and whether only quiet runs have found anything.
-func (a *Alert) Hushed(told bool) bool {
-	return a.Loud == 1 || told && a.Loud > 1 && grade(a.Stage, a.Severity) > a.Loud-2
+func ungrade(g int64) (rule.Stage, rule.Severity) { return rule.Stage(g / 10), rule.Severity(g % 10) }
+
+// Aloud returns the alert as those hear of it who are told of alerts: what quiet runs found makes it no graver and no stronger,
+// and does not open it again. ok is false if only quiet runs have found anything: nobody is told.
+func (a *Alert) Aloud() (out Alert, ok bool) {
+	out = *a
+	if a.Loud == 1 {
+		return out, false
+	}
+	if a.Loud > 1 {
+		out.Stage, out.Severity = ungrade(a.Loud - 2)
+		out.Strength = a.LoudStrength
+	}
+	turns := int64(0)
+	if t := a.turn(); t != nil && t.Quiet {
+		out.Status, turns = Closed, -1
+	}
+	out.revise(turns)
+	return out, true
 }
 
 // compareLeads orders findings from the gravest down; of equals the earliest comes first, then the one of least id.

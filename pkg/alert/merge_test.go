@@ -385,7 +385,7 @@ func TestCloudEvent(t *testing.T) {
 	if err != nil || !bytes.Equal(mustJSON(t, &e), mustJSON(t, &again)) {
 		t.Errorf("the same revision is another event, %v", err)
 	}
-	a.Reopen(a.Last)
+	a.Reopen(a.Last, false)
 	if next, err := a.CloudEvent("//assay.example.com/tenants"); err != nil || next.ID() == e.ID() {
 		t.Errorf("the next revision has the same id %s, %v", next.ID(), err)
 	}
@@ -482,22 +482,49 @@ func names[T fmt.Stringer](all []T) []string {
 // What a quiet replay found tells nobody; what a loud run found of the same alert does, in whatever order they come.
 func TestQuietFindings(t *testing.T) {
 	t.Parallel()
-	find := func(id string, quiet bool, s rule.Severity) Finding {
+	find := func(id string, quiet bool, s rule.Severity, strength rule.Strength, stage rule.Stage) Finding {
 		f := exampleFinding()
-		f.ID, f.Severity, f.From.Quiet = FindingID(id), s, quiet
+		f.ID, f.Severity, f.Strength, f.Stage, f.From.Quiet = FindingID(id), s, strength, stage, quiet
 		return f
+	}
+	type heard struct {
+		severity rule.Severity
+		strength rule.Strength
+		stage    rule.Stage
 	}
 	for _, test := range []struct {
 		name     string
 		findings []Finding
-		hushed   [2]bool // before and after somebody was told
+		aloud    *heard // nil: nobody hears of it
 	}{
-		{"loud alone", []Finding{find("a", false, rule.High)}, [2]bool{false, false}},
-		{"quiet alone", []Finding{find("a", true, rule.High), find("b", true, rule.Low)}, [2]bool{true, true}},
-		{"quiet and graver", []Finding{find("a", false, rule.Low), find("b", true, rule.High)}, [2]bool{false, true}},
-		{"loud and graver", []Finding{find("a", false, rule.High), find("b", true, rule.Low)}, [2]bool{false, false}},
-		{"equal", []Finding{find("a", false, rule.High), find("b", true, rule.High)}, [2]bool{false, false}},
-		{"three", []Finding{find("a", true, rule.Medium), find("b", false, rule.Low), find("c", false, rule.High)}, [2]bool{false, false}},
+		{
+			"loud alone", []Finding{find("a", false, rule.High, rule.Weak, rule.Enabled), find("b", false, rule.Low, rule.Strong, rule.Enabled)},
+			&heard{rule.High, rule.Strong, rule.Enabled},
+		},
+		{"quiet alone", []Finding{find("a", true, rule.High, rule.Strong, rule.Enabled), find("b", true, rule.Low, rule.Weak, rule.Enabled)}, nil},
+		{
+			"quiet and graver", []Finding{find("a", false, rule.Low, rule.Moderate, rule.Enabled), find("b", true, rule.High, rule.Moderate, rule.Enabled)},
+			&heard{rule.Low, rule.Moderate, rule.Enabled},
+		},
+		{
+			"quiet and stronger", []Finding{find("a", false, rule.High, rule.Weak, rule.Enabled), find("b", true, rule.High, rule.Strong, rule.Enabled)},
+			&heard{rule.High, rule.Weak, rule.Enabled},
+		},
+		{
+			"quiet and of a higher stage", []Finding{find("a", false, rule.High, rule.Strong, rule.Observe), find("b", true, rule.Low, rule.Weak, rule.Enabled)},
+			&heard{rule.High, rule.Strong, rule.Observe},
+		},
+		{
+			"loud and graver", []Finding{find("a", false, rule.High, rule.Strong, rule.Enabled), find("b", true, rule.Low, rule.Weak, rule.Enabled)},
+			&heard{rule.High, rule.Strong, rule.Enabled},
+		},
+		{
+			"two loud ones, of which one is stronger", []Finding{
+				find("a", true, rule.Medium, rule.Weak, rule.Enabled), find("b", false, rule.Low, rule.Strong, rule.Enabled),
+				find("c", false, rule.High, rule.Moderate, rule.Enabled), find("d", false, rule.Critical, rule.Strong, rule.Observe),
+			},
+			&heard{rule.High, rule.Strong, rule.Enabled},
+		},
 	} {
 		for turn := range len(test.findings) {
 			order := slices.Concat(test.findings[turn:], test.findings[:turn], test.findings)
@@ -505,9 +532,62 @@ func TestQuietFindings(t *testing.T) {
 			for i := range order {
 				a.Add(&order[i])
 			}
-			if got := [2]bool{a.Hushed(false), a.Hushed(true)}; got != test.hushed {
-				t.Errorf("%s, from %d on: %v (loud %d), want %v", test.name, turn, got, a.Loud, test.hushed)
+			got, ok := a.Aloud()
+			if !ok || test.aloud == nil {
+				if ok || test.aloud != nil {
+					t.Errorf("%s, from %d on: told %v (loud %d)", test.name, turn, ok, a.Loud)
+				}
+				continue
+			}
+			if h := (heard{got.Severity, got.Strength, got.Stage}); h != *test.aloud || got.Revision != grade(h.stage, h.severity) {
+				t.Errorf("%s, from %d on: %+v under %d, want %+v", test.name, turn, h, got.Revision, *test.aloud)
 			}
 		}
 	}
+}
+
+// An alert that a quiet run opened again is closed to those who are told, until something else is found of it.
+func TestQuietReopening(t *testing.T) {
+	t.Parallel()
+	f := exampleFinding()
+	a := New(&f)
+	first := a.Revision
+	if got, _ := a.Aloud(); !reflect.DeepEqual(got, a) {
+		t.Errorf("an alert of loud findings is told as %+v", got)
+	}
+	mark := func(s Status) {
+		t.Helper()
+		if err := a.Mark(Change{At: a.Last, By: "ada", Status: s}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	told := func(status Status, revision int64) {
+		t.Helper()
+		if got, ok := a.Aloud(); !ok || got.Status != status || got.Revision != revision {
+			t.Errorf("told %v: %s under %d, want %s under %d", ok, got.Status, got.Revision, status, revision)
+		}
+	}
+	mark(Closed)
+	told(Closed, first+100)
+	if !a.Reopen(a.Last, true) || a.Status != Open || a.Revision != first+200 {
+		t.Fatalf("%s under %d", a.Status, a.Revision)
+	}
+	told(Closed, first+100)
+	if a.Reopen(a.Last, true) {
+		t.Error("opened twice")
+	}
+	mark(Acknowledged)
+	told(Closed, first+100)
+	before := a
+	if a.Reopen(a.Last, false) {
+		t.Error("opened although it is open")
+	}
+	told(Acknowledged, first+200)
+	if got, _ := before.Aloud(); got.Status != Closed {
+		t.Error("the history of a copy has changed")
+	}
+	mark(Closed)
+	told(Closed, first+300)
+	a.Reopen(a.Last, false)
+	told(Open, first+400)
 }

@@ -168,7 +168,7 @@ func (s *Service) enqueue(ctx context.Context, d *notify.Dispatcher, r *pipeline
 
 // Times of the search for deliveries that are missing.
 const (
-	missingSince = 48 * time.Hour // of event time
+	missingSince = 48 * time.Hour // in which an alert was last written, however old its events are
 	missingEvery = 10 * time.Minute
 	missingID    = "notify.missing"
 )
@@ -201,8 +201,7 @@ func (s *Service) makeMissing(ctx context.Context, d *notify.Dispatcher) error {
 	if json.Unmarshal(doc.Body, &last) == nil && now.Sub(last.At) < missingEvery {
 		return nil
 	}
-	from := now.Add(-missingSince)
-	for a, err := range s.store.Alerts(ctx, store.Query{MinStage: rule.Enabled, From: from}) {
+	for a, err := range s.store.Alerts(ctx, store.Query{MinStage: rule.Enabled, Changed: now.Add(-missingSince)}) {
 		if err != nil {
 			return fmt.Errorf("look for deliveries that are missing: %w", err)
 		}

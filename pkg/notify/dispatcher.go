@@ -77,9 +77,11 @@ const (
 
 // Enqueue makes the deliveries that the alert is due, as it stands. It tells how many are new. Doing it again does nothing.
 func (d *Dispatcher) Enqueue(ctx context.Context, a *alert.Alert) (int, error) {
-	if a.Hushed(false) {
+	aloud, ok := a.Aloud()
+	if !ok {
 		return 0, nil // replays found it that were not asked to tell anybody
 	}
+	a = &aloud
 	made := 0
 	for i := range d.o.Targets {
 		s := &d.o.Targets[i].Subscription
@@ -91,9 +93,6 @@ func (d *Dispatcher) Enqueue(ctx context.Context, a *alert.Alert) (int, error) {
 			return made, fmt.Errorf("make deliveries of alert %s: %w", a.ID, err)
 		}
 		c := change(a, told)
-		if c != Closed && a.Hushed(len(told) > 0) {
-			continue
-		}
 		// What it has heard later news of needs no older ones: the feed may hand them over in any order.
 		if slices.ContainsFunc(told, func(r int64) bool { return r >= a.Revision }) || d.o.Router.Refuses(s, a, c) != "" {
 			continue
@@ -508,8 +507,12 @@ type Decision struct {
 	Refused      string     `json:"refused,omitempty"` // why it is not told; "": it is
 }
 
+// quietly says why nobody hears of an alert that only quiet runs have found.
+const quietly = "only replays that were to tell nobody have found it"
+
 // Route tells who would hear of the alert as it stands, were it news, and why not.
 func (d *Dispatcher) Route(ctx context.Context, a *alert.Alert) ([]Decision, error) {
+	aloud, ok := a.Aloud()
 	var out []Decision
 	for i := range d.o.Targets {
 		s := &d.o.Targets[i].Subscription
@@ -517,12 +520,12 @@ func (d *Dispatcher) Route(ctx context.Context, a *alert.Alert) ([]Decision, err
 		if err != nil {
 			return nil, fmt.Errorf("route alert %s: %w", a.ID, err)
 		}
-		told = slices.DeleteFunc(told, func(r int64) bool { return r >= a.Revision })
-		c := change(a, told)
-		if c != Closed && a.Hushed(len(told) > 0) {
-			continue
+		told = slices.DeleteFunc(told, func(r int64) bool { return r >= aloud.Revision })
+		x := Decision{Subscription: s.Name, Change: change(&aloud, told), Refused: quietly}
+		if ok {
+			x.Refused = d.o.Router.Refuses(s, &aloud, x.Change)
 		}
-		out = append(out, Decision{Subscription: s.Name, Change: c, Refused: d.o.Router.Refuses(s, a, c)})
+		out = append(out, x)
 	}
 	return out, nil
 }

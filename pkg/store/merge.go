@@ -58,7 +58,9 @@ func Merge(current *alert.Alert, findings []alert.Finding, known func(alert.Find
 	}
 	a := &out.Alert
 	stage, severity := a.Stage, a.Severity
+	quiet := true
 	for i := range fresh {
+		quiet = quiet && fresh[i].From.Quiet
 		a.Add(&fresh[i])
 		if a.Count >= alert.MaxEvidenced {
 			fresh[i] = fresh[i].Claim()
@@ -67,7 +69,7 @@ func Merge(current *alert.Alert, findings []alert.Finding, known func(alert.Find
 	}
 	out.Escalated = !out.Created && (a.Stage > stage || a.Stage == stage && a.Severity > severity)
 	if len(fresh) > 0 {
-		out.Reopened = a.Reopen(now)
+		out.Reopened = a.Reopen(now, quiet)
 	}
 	return out, fresh
 }

@@ -45,6 +45,7 @@ type Query struct {
 	MinSeverity rule.Severity
 	MinStage    rule.Stage
 	From, To    time.Time       // alerts with a finding in [From, To)
+	Changed     time.Time       // alerts that were written at this second or later
 	About       []alert.Subject // alerts whose subject has the token id, session or mailbox of one of them, whatever its case
 	Limit       int
 }

@@ -93,6 +93,14 @@ func TestCollections(t *testing.T) {
 	})
 }
 
+func TestChanged(t *testing.T) {
+	t.Parallel()
+	storetest.RunChanged(t, func(t *testing.T, now func() time.Time) store.Store {
+		t.Helper()
+		return open(t, serve(t, now), func(o *Options) { o.Now = now })
+	})
+}
+
 func TestDocumentsExpire(t *testing.T) {
 	t.Parallel()
 	storetest.RunExpiry(t, func(t *testing.T, now func() time.Time) storetest.Documents {

@@ -243,6 +243,9 @@ func (s *Store) selected(ctx context.Context, q store.Query) ([]selected, error)
 	if q.MinStage > 0 {
 		add("c.stageRank >= @stage", azcosmos.QueryParameter{Name: "@stage", Value: int(q.MinStage)})
 	}
+	if !q.Changed.IsZero() { // _ts is the second of the last write
+		add("c._ts >= @changed", azcosmos.QueryParameter{Name: "@changed", Value: q.Changed.Unix()})
+	}
 	if condition, p := about(q.About); condition != "" {
 		add(condition, p...)
 	}

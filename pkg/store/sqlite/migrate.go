@@ -19,8 +19,11 @@ var schema2 string
 //go:embed schema3.sql
 var schema3 string
 
+//go:embed schema4.sql
+var schema4 string
+
 // migrations are the statements that lead to schema 1 from nothing, then from each schema to the next.
-var migrations = []string{schema1, schema2, schema3}
+var migrations = []string{schema1, schema2, schema3, schema4}
 
 // check refuses a database that is somebody else's or of a newer schema, before anything is written to it.
 func (s *Store) check(ctx context.Context) error {

@@ -85,6 +85,9 @@ func (s *Store) selected(ctx context.Context, q store.Query) ([]int64, error) {
 	if q.MinStage > 0 {
 		add("stage >= ?", int64(q.MinStage))
 	}
+	if !q.Changed.IsZero() {
+		add("changed >= ?", q.Changed.Unix())
+	}
 	if condition, values := about(q.About); condition != "" {
 		add(condition, values...)
 	}

@@ -26,9 +26,9 @@ func (p *statements) prepare(ctx context.Context, write, read *sql.DB) error {
 		text string
 	}{
 		{&p.alert, write, `SELECT n, doc FROM alerts WHERE id = ?`},
-		{&p.insertAlert, write, `INSERT INTO alerts (rule, status, stage, severity, first, last, doc, id, tenant)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`},
-		{&p.updateAlert, write, `UPDATE alerts SET rule = ?, status = ?, stage = ?, severity = ?, first = ?, last = ?, doc = ?
+		{&p.insertAlert, write, `INSERT INTO alerts (rule, status, stage, severity, first, last, doc, changed, id, tenant)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+		{&p.updateAlert, write, `UPDATE alerts SET rule = ?, status = ?, stage = ?, severity = ?, first = ?, last = ?, doc = ?, changed = ?
 			WHERE n = ?`},
 		{&p.expireAlert, write, `UPDATE alerts SET expires = ? WHERE n = ?`},
 		{&p.finding, write, `SELECT 1 FROM findings WHERE alert = ? AND id = ?`},
@@ -264,7 +264,7 @@ func (t *transaction) connect(a *alert.Alert) error {
 }
 
 func (t *transaction) insert(a *alert.Alert) (int64, error) {
-	args, err := columns(a)
+	args, err := t.columns(a)
 	if err != nil {
 		return 0, err
 	}
@@ -276,7 +276,7 @@ func (t *transaction) insert(a *alert.Alert) (int64, error) {
 }
 
 func (t *transaction) update(n int64, a *alert.Alert) error {
-	args, err := columns(a)
+	args, err := t.columns(a)
 	if err != nil {
 		return err
 	}
@@ -285,13 +285,14 @@ func (t *transaction) update(n int64, a *alert.Alert) error {
 }
 
 // columns returns what changes of an alert, in the order of both statements that write it.
-func columns(a *alert.Alert) ([]any, error) {
+func (t *transaction) columns(a *alert.Alert) ([]any, error) {
 	doc, err := json.Marshal(a)
 	if err != nil {
 		return nil, err
 	}
 	return []any{
 		a.Rule.ID, string(a.Status), int64(a.Stage), int64(a.Severity), sortable(a.First), sortable(a.Last), string(doc),
+		t.store.o.Now().Unix(),
 	}, nil
 }
 

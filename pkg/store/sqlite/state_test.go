@@ -48,6 +48,16 @@ func TestCollections(t *testing.T) {
 				return s
 			}
 			storetest.RunCollections(t, func(t *testing.T) storetest.Documents { t.Helper(); return made(t, time.Now) })
+			t.Run("changed", func(t *testing.T) {
+				storetest.RunChanged(t, func(t *testing.T, now func() time.Time) store.Store {
+					t.Helper()
+					s, ok := made(t, now).(store.Store)
+					if !ok {
+						t.Fatal("it keeps no alerts")
+					}
+					return s
+				})
+			})
 			t.Run("expiry", func(t *testing.T) { storetest.RunExpiry(t, made) })
 		})
 	}

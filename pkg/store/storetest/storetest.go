@@ -634,6 +634,39 @@ func selects(t *testing.T, s store.Store) {
 	}
 }
 
+// RunChanged tests that alerts are selected by when they were written. open returns an empty store that takes the time from now.
+func RunChanged(t *testing.T, open func(t *testing.T, now func() time.Time) store.Store) {
+	t.Helper()
+	now := midday
+	s := open(t, func() time.Time { return now })
+	a, b := finding(0, key("a")), finding(0, key("b"))
+	record(t, s, []alert.Finding{a})
+	now = midday.Add(time.Hour)
+	record(t, s, []alert.Finding{b})
+	now = midday.Add(2 * time.Hour)
+	record(t, s, []alert.Finding{a}) // which is known: nothing is written
+	ids := func(want string, since time.Time) {
+		t.Helper()
+		var got strings.Builder
+		for _, x := range list(t, s.Alerts(t.Context(), store.Query{Changed: since})) {
+			got.WriteString(map[alert.ID]string{a.AlertID: "a", b.AlertID: "b"}[x.ID])
+		}
+		if letters := strings.Split(got.String(), ""); strings.Join(slices.Sorted(slices.Values(letters)), "") != want {
+			t.Errorf("changed since %s: %q, want %q", since.Format(time.TimeOnly), got.String(), want)
+		}
+	}
+	ids("ab", midday)
+	ids("b", midday.Add(time.Second))
+	ids("b", midday.Add(time.Hour))
+	ids("", midday.Add(time.Hour+time.Second))
+	mark(t, s, a.AlertID, alert.Change{At: now, By: "ana", Status: alert.Closed})
+	ids("a", midday.Add(time.Hour+time.Second))
+	now = midday.Add(3 * time.Hour)
+	record(t, s, []alert.Finding{finding(1, key("b"))})
+	ids("b", midday.Add(3*time.Hour))
+	ids("ab", time.Time{})
+}
+
 func findsRelated(t *testing.T, s store.Store) {
 	about := func(token, session, mailbox string) variation {
 		return func(g *sighting) {
