@@ -117,6 +117,17 @@ type Provenance struct {
 	HistoryExpired bool `json:"historyExpired,omitempty"`
 }
 
+// ReplayPrefix begins the ids of replays, and of no other runs.
+const ReplayPrefix = "replay-"
+
+// Replay returns the id of the replay that made the finding, or "".
+func (p *Provenance) Replay() string {
+	if strings.HasPrefix(p.Run, ReplayPrefix) {
+		return p.Run
+	}
+	return ""
+}
+
 // Finding says that one rule matched one event. It is immutable once stored.
 type Finding struct {
 	ID       FindingID     `json:"id"`

@@ -18,6 +18,7 @@ import (
 	"github.com/assay-sec/assay/pkg/config"
 	"github.com/assay-sec/assay/pkg/decode"
 	"github.com/assay-sec/assay/pkg/normalize"
+	"github.com/assay-sec/assay/pkg/notify"
 	"github.com/assay-sec/assay/pkg/pipeline"
 	"github.com/assay-sec/assay/pkg/reference"
 	"github.com/assay-sec/assay/pkg/rule"
@@ -68,7 +69,27 @@ func LoadRules(c *config.Config, further ...string) (*Rules, error) {
 	if err := r.add(set, c.Sigma.Settings); err != nil {
 		return nil, fmt.Errorf("load the rules: %w", err)
 	}
+	if err := r.checkTags(c.Subscriptions); err != nil {
+		return nil, err
+	}
 	return r, nil
+}
+
+// checkTags returns an error that names the tags of subscriptions that no rule has. Where a Sigma rule has a mistake, that may
+// be the one.
+func (r *Rules) checkTags(subscriptions []notify.Subscription) error {
+	if len(r.Problems) > 0 {
+		return nil
+	}
+	var errs []error
+	for i := range subscriptions {
+		for _, tag := range subscriptions[i].Tags {
+			if !slices.ContainsFunc(r.Rules, func(x *rule.Rule) bool { return x.Tagged(tag) }) {
+				errs = append(errs, fmt.Errorf("subscription %s: no rule has the tag %q", subscriptions[i].Name, tag))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Only returns the rules of these ids, or all where there are none.

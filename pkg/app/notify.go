@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/assay-sec/assay/pkg/alert"
@@ -41,7 +42,7 @@ func NewDispatcher(c *config.Config, r *Rules, b Backend, getenv func(string) st
 		Router: notify.Router{VIP: func(tenant, name string) bool {
 			in, known := vips.Contains(tenant, name)
 			return in && known
-		}},
+		}, Tagged: r.tagged},
 		Alerts: b, State: b, Now: now, Log: log,
 		Deliveries: Deliveries(b, c.Retention, now), Random: rand.Float64,
 	}
@@ -84,7 +85,7 @@ func newNotifier(s *notify.Subscription, c *config.Config, r *Rules, find *secre
 			return webhook.New(address, webhook.Options{Client: client, Source: source(c.AlertURL), Keys: keys})
 		}
 		return teams.New(address, teams.Options{
-			Client: client, AlertURL: c.AlertURL, Zone: s.Zone, Runbook: r.runbook,
+			Client: client, AlertURL: c.AlertURL, ReplayURL: c.ReplayURL, Zone: s.Zone, Runbook: r.runbook,
 			Tenant: func(id string) string { return c.Names[id] },
 			App: func(tenant, id string) string {
 				if client, _ := r.Reference.MailClient(tenant, id); client != nil {
@@ -105,6 +106,10 @@ func newNotifier(s *notify.Subscription, c *config.Config, r *Rules, find *secre
 		return nil, err
 	}
 	return build(address, keys)
+}
+
+func (r *Rules) tagged(id, tag string) bool {
+	return slices.ContainsFunc(r.Rules, func(x *rule.Rule) bool { return x.ID == id && x.Tagged(tag) })
 }
 
 // runbook returns the steps that the rule advises, or nil.

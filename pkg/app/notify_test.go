@@ -2,6 +2,9 @@ package app
 
 import (
 	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,5 +80,41 @@ func TestASubscriptionWithoutItsSecretKeepsItsDeliveries(t *testing.T) {
 	doc, err := b.In(store.Deliveries, "soc").Load(t.Context(), "owed."+string(out.Alert.ID)+".23")
 	if want := time.Date(2027, 4, 5, 0, 0, 0, 0, time.UTC); err != nil || !doc.Expires.Equal(want) {
 		t.Errorf("expires %s, want %s, %v", doc.Expires, want, err)
+	}
+}
+
+// Which tags there are hangs on the Sigma rules, too.
+func TestTagsOfSigmaRules(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "mine.yml")
+	if err := os.WriteFile(file, []byte(`title: Mine
+tags: [attack.t9999.001, cve.2026-1]
+logsource: {product: azure, service: auditlogs}
+detection: {a: {OperationName: x}, condition: a}
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for tag, says := range map[string]string{
+		"attack.t9999": "", "attack.t9999.001": "", "cve.2026-1": "", "attack.t1606": "", "attack.t9998": `subscription soc: no rule has the tag "attack.t9998"`,
+	} {
+		c, err := config.Parse("assay.yaml", []byte("sigma: {rules: ["+file+"]}\nsubscriptions: [{name: soc, kind: teams, url: {env: X}, tags: ["+tag+"]}]\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rules, err := LoadRules(c)
+		if says != "" {
+			if err == nil || !strings.Contains(err.Error(), says) {
+				t.Errorf("%s: %v", tag, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{"mine", "token-kid-known-bad"} {
+			if got, want := rules.tagged(id, tag), (id == "mine") != (tag == "attack.t1606"); got != want {
+				t.Errorf("%s has %s: %v", id, tag, got)
+			}
+		}
 	}
 }

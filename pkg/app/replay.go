@@ -101,7 +101,7 @@ func NewReplayRunner(b Backend, rules func() *Rules, d decode.Decoder, version, 
 			return path, only.Provenance("", version), err
 		},
 		ID: func() string {
-			return "replay-" + c.Now().UTC().Format("20060102T150405Z") + "-" + strings.ToLower(rand.Text()[:8])
+			return alert.ReplayPrefix + c.Now().UTC().Format("20060102T150405Z") + "-" + strings.ToLower(rand.Text()[:8])
 		},
 	}
 }

@@ -35,10 +35,11 @@ type ruleDocument struct {
 	Strength rule.Strength `json:"strength"` // of its strongest leg
 	Reads    []string      `json:"reads"`    // kinds of events
 	Attack   []string      `json:"attack"`   // MITRE ATT&CK techniques
+	Tags     []string      `json:"tags"`     // by which subscriptions choose it
 }
 
 func newRuleDocument(r *rule.Rule) ruleDocument {
-	d := ruleDocument{ID: r.ID, Title: r.Title, Version: r.Version, Stage: r.Stage, Reason: r.StageReason, Reads: kinds(r), Attack: r.Doc.Attack}
+	d := ruleDocument{ID: r.ID, Title: r.Title, Version: r.Version, Stage: r.Stage, Reason: r.StageReason, Reads: kinds(r), Attack: r.Doc.Attack, Tags: r.Tags()}
 	for _, l := range r.Legs {
 		d.Severity, d.Strength = max(d.Severity, l.Severity), max(d.Strength, l.Strength)
 	}

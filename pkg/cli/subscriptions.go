@@ -31,6 +31,7 @@ type subscriptionDocument struct {
 	MinStrength rule.Strength       `json:"minStrength"`
 	Tenants     []string            `json:"tenants,omitempty"`
 	Rules       []string            `json:"rules,omitempty"`
+	Tags        []string            `json:"tags,omitempty"`
 	Changes     []notify.ChangeKind `json:"changes,omitempty"`
 	VIPsOnly    bool                `json:"vipsOnly,omitempty"`
 	PerMinute   int                 `json:"perMinute"`
@@ -45,6 +46,9 @@ func (d *subscriptionDocument) only() string {
 	}
 	if len(d.Rules) > 0 {
 		out = append(out, plural(len(d.Rules), "rule"))
+	}
+	if len(d.Tags) > 0 {
+		out = append(out, plural(len(d.Tags), "tag"))
 	}
 	if d.VIPsOnly {
 		out = append(out, "VIPs")
@@ -89,7 +93,7 @@ func newSubscriptionsList(sys *System) *cobra.Command {
 		docs := make([]subscriptionDocument, len(c.Subscriptions))
 		for i, x := range c.Subscriptions {
 			docs[i] = subscriptionDocument{
-				x.Name, x.Kind, x.MinSeverity, x.MinStrength, x.Tenants, x.Rules, x.Changes, x.VIPsOnly, x.PerMinute, nil,
+				x.Name, x.Kind, x.MinSeverity, x.MinStrength, x.Tenants, x.Rules, x.Tags, x.Changes, x.VIPsOnly, x.PerMinute, nil,
 			}
 			if s == nil {
 				continue

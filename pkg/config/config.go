@@ -43,6 +43,8 @@ type Config struct {
 	Sigma Sigma
 	// AlertURL is the address of an alert for people, with {id} in it; "" where there is none.
 	AlertURL string
+	// ReplayURL is the address of a replay for people, with {id} in it; "" where there is none.
+	ReplayURL string
 
 	expiries []expiry // of the suppressions
 	settle   []func() // what can be judged only when all of the document is read
@@ -91,7 +93,8 @@ func (c *Config) readers() map[string]func(value) {
 	known["subscriptions"] = c.subscriptions
 	known["suppressions"] = c.suppressions
 	known["retention"] = into(&c.Retention, value.days)
-	known["alertUrl"] = into(&c.AlertURL, value.alertURL)
+	known["alertUrl"] = into(&c.AlertURL, func(v value) (string, bool) { return v.page("https://assay.contoso.example/alerts/{id}") })
+	known["replayUrl"] = into(&c.ReplayURL, func(v value) (string, bool) { return v.page("https://assay.contoso.example/replays/{id}") })
 	return known
 }
 

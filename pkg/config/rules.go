@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -11,18 +13,60 @@ import (
 	"github.com/assay-sec/assay/pkg/rules"
 )
 
-// ruleIDs returns the ids of the built-in rules. Which there are does not hang on reference data.
-func ruleIDs() map[string]bool {
+// builtin returns the built-in rules. Which there are does not hang on reference data.
+func builtin() []*rule.Rule {
+	ref, err := reference.New()
+	if err != nil {
+		return nil
+	}
+	all, err := rules.Catalogue(ref, nil)
+	if err != nil {
+		return nil
+	}
+	return all
+}
+
+func ruleIDs(all []*rule.Rule) map[string]bool {
 	known := map[string]bool{}
-	if ref, err := reference.New(); err == nil {
-		if all, err := rules.Catalogue(ref, nil); err == nil {
-			for _, r := range all {
-				known[r.ID] = true
+	for _, r := range all {
+		known[r.ID] = true
+	}
+	return known
+}
+
+// ruleTags returns the tags of the rules, and of sub-techniques those of the techniques.
+func ruleTags(all []*rule.Rule) map[string]bool {
+	known := map[string]bool{}
+	for _, r := range all {
+		for _, tag := range r.Tags() {
+			known[tag] = true
+			if parts := strings.Split(tag, "."); len(parts) > 2 {
+				known[strings.Join(parts[:2], ".")] = true
 			}
 		}
 	}
 	return known
 }
+
+// tag reads a tag of one of the rules. Where there are rules of one's own, theirs are not known here: see package app.
+func (c *Config) tag(v value, known map[string]bool) (string, bool) {
+	tag, ok := parsed(v, "a tag of a rule such as attack.t1606.002", func(s string) (string, error) {
+		if !tagForm().MatchString(s) {
+			return "", errPlain
+		}
+		return strings.ToLower(s), nil
+	})
+	if ok && !known[tag] {
+		c.settle = append(c.settle, func() {
+			if len(c.Sigma.Rules) == 0 {
+				v.fail("no rule has this tag%s", suggestion(tag, known))
+			}
+		})
+	}
+	return tag, ok
+}
+
+var tagForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?i)[a-z0-9_-]+(?:\.[a-z0-9_-]+)+$`) })
 
 // ruleID reads the id of one of the rules. That of a rule of one's own is not known here: where there are such, only one that
 // is written much like a built-in one is a mistake.
@@ -47,7 +91,7 @@ func (c *Config) rules(v value) {
 		v.fail("the built-in reference data cannot be read: %v", err)
 		return
 	}
-	known := ruleIDs()
+	known := ruleIDs(builtin())
 	c.Rules = rules.Settings{}
 	v.members(known, "rule", func(id string, val value) { c.Rules[id] = setting(ref, id, val) })
 }

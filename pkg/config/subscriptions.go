@@ -18,7 +18,8 @@ var slugs = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[
 
 // subscriptions reads who wants to hear of which alerts.
 func (c *Config) subscriptions(v value) {
-	known := ruleIDs()
+	all := builtin()
+	known, tags := ruleIDs(all), ruleTags(all)
 	names := map[string]bool{}
 	v.list(func(item value) {
 		s := notify.Subscription{
@@ -37,6 +38,7 @@ func (c *Config) subscriptions(v value) {
 			"local":       into(&s.Local, value.flag),
 			"tenants":     each(&s.Tenants, value.guid),
 			"rules":       each(&s.Rules, func(v value) (string, bool) { return c.ruleID(v, known) }),
+			"tags":        each(&s.Tags, func(v value) (string, bool) { return c.tag(v, tags) }),
 			"minSeverity": into(&s.MinSeverity, func(v value) (rule.Severity, bool) { return named(v, rule.Severities()...) }),
 			"minStrength": into(&s.MinStrength, func(v value) (rule.Strength, bool) {
 				return named(v, rule.Weak, rule.Moderate, rule.Strong)
@@ -141,9 +143,9 @@ func (v value) vaultSecret() (notify.VaultSecret, bool) {
 
 var environmentName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`) })
 
-// alertURL reads the address of an alert for people.
-func (v value) alertURL() (string, bool) {
-	return parsed(v, "an address such as https://assay.contoso.example/alerts/{id}", func(s string) (string, error) {
+// page reads the address of something for people, with {id} in it.
+func (v value) page(example string) (string, bool) {
+	return parsed(v, "an address such as "+example, func(s string) (string, error) {
 		u, err := url.Parse(strings.ReplaceAll(s, "{id}", "0"))
 		if err != nil || u.Scheme != "https" || u.Host == "" || !strings.Contains(s, "{id}") {
 			return "", errPlain

@@ -23,6 +23,7 @@ subscriptions:
     signingKeys: [{env: KEY}, whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw]
     tenants: [3C6B4E1A-6a4f-4bde-9a3b-0d7b3b3f1e11]
     rules: [mailbox-token-over-age]
+    tags: [attack.t1606, Attack.T1550.001]
     minSeverity: high
     minStrength: strong
     vipsOnly: true
@@ -44,7 +45,8 @@ subscriptions:
 		t.Errorf("defaults: %+v", soc)
 	}
 	if siem.URL.Value.Reveal() != "https://siem.contoso.example/hook" || len(siem.Keys) != 2 || siem.Keys[0].Env != "KEY" ||
-		!slices.Equal(siem.Tenants, []string{"3c6b4e1a-6a4f-4bde-9a3b-0d7b3b3f1e11"}) || len(siem.Rules) != 1 || siem.MinSeverity != rule.High ||
+		!slices.Equal(siem.Tenants, []string{"3c6b4e1a-6a4f-4bde-9a3b-0d7b3b3f1e11"}) || len(siem.Rules) != 1 ||
+		!slices.Equal(siem.Tags, []string{"attack.t1606", "attack.t1550.001"}) || siem.MinSeverity != rule.High ||
 		siem.MinStrength != rule.Strong || !siem.VIPsOnly || !slices.Equal(siem.Changes, []notify.ChangeKind{notify.New, notify.Closed}) ||
 		siem.PerMinute != 5 || siem.GiveUp != 6*time.Hour || siem.Zone.String() != "Europe/Berlin" || !siem.Local {
 		t.Errorf("%+v", siem)
@@ -71,6 +73,9 @@ func TestMistakesInSubscriptions(t *testing.T) {
 		"{name: a, kind: teams, url: {}}":                                                                "lacks one of the keys keyVault, env",
 		"{name: a, kind: teams, url: https://hunter2, signingKeys: [hunter2]}":                           "no signatures",
 		"{name: a, kind: teams, url: https://hunter2, rules: [mailbox-nothing]}":                         "no such rule",
+		"{name: a, kind: teams, url: https://hunter2, tags: [attack.t9999]}":                             `no rule has this tag`,
+		"{name: a, kind: teams, url: https://hunter2, tags: [attack.t160]}":                             `do you mean "attack.t1606"?`,
+		"{name: a, kind: teams, url: https://hunter2, tags: [T1606]}":                                    "is not a tag",
 		"{name: a, kind: teams, url: https://hunter2, changes: [gone]}":                                  "one of new, escalated",
 		"{name: a, kind: teams, url: https://hunter2, perMinute: 0}":                                     "from 1 to 600",
 		"{name: a, kind: teams, url: https://hunter2, timeZone: Mars/Olympus}":                           "time zone",
@@ -83,8 +88,9 @@ func TestMistakesInSubscriptions(t *testing.T) {
 			t.Errorf("the message holds the secret: %v", err)
 		}
 	}
-	twice := "subscriptions:\n  - {name: a, kind: teams, url: x}\n  - {name: a, kind: teams, url: x}\nalertUrl: http://x\n"
-	if _, err := Parse("assay.yaml", []byte(twice)); err == nil || !strings.Contains(err.Error(), "stands twice") || !strings.Contains(err.Error(), "alertUrl") {
+	twice := "subscriptions:\n  - {name: a, kind: teams, url: x}\n  - {name: a, kind: teams, url: x}\nalertUrl: http://x\nreplayUrl: https://x\n"
+	if _, err := Parse("assay.yaml", []byte(twice)); err == nil || !strings.Contains(err.Error(), "stands twice") || !strings.Contains(err.Error(), "alertUrl") ||
+		!strings.Contains(err.Error(), "replayUrl") {
 		t.Errorf("%v", err)
 	}
 }

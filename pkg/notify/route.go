@@ -17,6 +17,8 @@ var attacksOnTheProof = []string{"audit-federation-trust-changed", "mailbox-audi
 type Router struct {
 	// VIP tells whether an account or mailbox of a tenant is a very important person's.
 	VIP func(tenant, name string) bool
+	// Tagged tells whether a rule has a tag.
+	Tagged func(ruleID, tag string) bool
 }
 
 // Refuses returns why the subscription does not want to hear of this change of the alert, or "" if it does.
@@ -43,10 +45,16 @@ func (r Router) Refuses(s *Subscription, a *alert.Alert, change ChangeKind) stri
 		return "it is of another tenant"
 	case len(s.Rules) > 0 && !slices.Contains(s.Rules, a.Rule.ID):
 		return "it is of another rule"
+	case len(s.Tags) > 0 && !r.tagged(a.Rule.ID, s.Tags):
+		return "its rule has none of the tags " + strings.Join(s.Tags, ", ")
 	case s.VIPsOnly && !r.vip(a):
 		return "it concerns no VIP"
 	}
 	return ""
+}
+
+func (r Router) tagged(ruleID string, tags []string) bool {
+	return r.Tagged != nil && slices.ContainsFunc(tags, func(tag string) bool { return r.Tagged(ruleID, tag) })
 }
 
 func (r Router) vip(a *alert.Alert) bool {

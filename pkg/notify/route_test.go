@@ -14,7 +14,10 @@ import (
 
 func TestRefuses(t *testing.T) {
 	t.Parallel()
-	r := notify.Router{VIP: func(tenant, name string) bool { return tenant == contoso && name == "ambassador@contoso.example" }}
+	r := notify.Router{
+		VIP:    func(tenant, name string) bool { return tenant == contoso && name == "ambassador@contoso.example" },
+		Tagged: func(id, tag string) bool { return id == "token-key-known-bad" && tag == "attack.t1606" },
+	}
 	for name, c := range map[string]struct {
 		edit   func(*notify.Subscription, *alert.Alert)
 		change notify.ChangeKind
@@ -40,11 +43,13 @@ func TestRefuses(t *testing.T) {
 		"weak, the log itself": {func(_ *notify.Subscription, a *alert.Alert) {
 			a.Strength, a.Rule.ID = rule.Weak, "mailbox-audit-tampering"
 		}, notify.New, ""},
-		"another tenant": {func(s *notify.Subscription, _ *alert.Alert) { s.Tenants = []string{"x"} }, notify.New, "another tenant"},
-		"its tenant":     {func(s *notify.Subscription, _ *alert.Alert) { s.Tenants = []string{"x", contoso} }, notify.New, ""},
-		"another rule":   {func(s *notify.Subscription, _ *alert.Alert) { s.Rules = []string{"x"} }, notify.New, "another rule"},
-		"another change": {func(s *notify.Subscription, _ *alert.Alert) { s.Changes = []notify.ChangeKind{notify.New} }, notify.Closed, "closed"},
-		"no VIP":         {func(s *notify.Subscription, _ *alert.Alert) { s.VIPsOnly = true }, notify.New, "VIP"},
+		"another tenant":  {func(s *notify.Subscription, _ *alert.Alert) { s.Tenants = []string{"x"} }, notify.New, "another tenant"},
+		"its tenant":      {func(s *notify.Subscription, _ *alert.Alert) { s.Tenants = []string{"x", contoso} }, notify.New, ""},
+		"another rule":    {func(s *notify.Subscription, _ *alert.Alert) { s.Rules = []string{"x"} }, notify.New, "another rule"},
+		"another tag":     {func(s *notify.Subscription, _ *alert.Alert) { s.Tags = []string{"attack.t1114"} }, notify.New, "none of the tags attack.t1114"},
+		"one of its tags": {func(s *notify.Subscription, _ *alert.Alert) { s.Tags = []string{"attack.t1114", "attack.t1606"} }, notify.New, ""},
+		"another change":  {func(s *notify.Subscription, _ *alert.Alert) { s.Changes = []notify.ChangeKind{notify.New} }, notify.Closed, "closed"},
+		"no VIP":          {func(s *notify.Subscription, _ *alert.Alert) { s.VIPsOnly = true }, notify.New, "VIP"},
 		"a VIP's mailbox": {func(s *notify.Subscription, a *alert.Alert) {
 			s.VIPsOnly, a.Subject.Mailbox = true, "ambassador@contoso.example"
 		}, notify.New, ""},

@@ -41,6 +41,7 @@ type Subscription struct {
 	// What it wants. An empty list means all.
 	Tenants     []string
 	Rules       []string
+	Tags        []string // of the rule, in the spelling of Sigma: attack.t1606 is attack.t1606.002, too
 	MinSeverity rule.Severity
 	MinStrength rule.Strength // attacks on the log or the trust itself are exempt
 	VIPsOnly    bool

@@ -67,6 +67,7 @@ type Doc struct {
 	FalsePositives []string // each with what to do about it
 	Runbook        []string // steps, in order
 	Attack         []string // MITRE ATT&CK technique ids
+	Tags           []string // further tags in the spelling of Sigma, such as cve.2023-23397; lower case
 	Sources        []string // URLs or titles
 }
 

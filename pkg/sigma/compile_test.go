@@ -116,7 +116,8 @@ assay: {stage: enabled}
 	if len(r.Legs) != 2 || r.Legs[0].ID != "sigma" || r.Legs[1].ID != "sigma-2" || r.Legs[1].Severity != rule.Critical || r.Legs[1].Strength != rule.Weak {
 		t.Errorf("%+v", r.Legs)
 	}
-	if d := r.Doc; d.Proves != "Somebody added an owner." || strings.Join(d.Attack, " ") != "T1098.001 T1078" || len(d.FalsePositives) != 1 ||
+	if d := r.Doc; d.Proves != "Somebody added an owner." || strings.Join(d.Attack, " ") != "T1098.001 T1078" ||
+		strings.Join(d.Tags, " ") != "attack.persistence cve.2023-1" || len(d.FalsePositives) != 1 ||
 		strings.Join(d.Sources, "|") != "https://example.com/a|Sigma rule 929a690e-bef0-4204-a928-ef5e620d6fcc by Ada" {
 		t.Errorf("%+v", r.Doc)
 	}

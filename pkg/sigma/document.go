@@ -254,8 +254,11 @@ func (d *document) doc(r *rule.Rule, at map[string]*yaml.Node) {
 		r.Doc.Proves = strings.Join(strings.Fields(d.text(n, "description")), " ")
 	}
 	for _, tag := range d.texts(at["tags"], "tags") {
-		if m := technique().FindStringSubmatch(strings.ToLower(tag)); m != nil {
+		tag = strings.ToLower(tag)
+		if m := technique().FindStringSubmatch(tag); m != nil {
 			r.Doc.Attack = append(r.Doc.Attack, strings.ToUpper(m[1]))
+		} else {
+			r.Doc.Tags = append(r.Doc.Tags, tag)
 		}
 	}
 	if n := at["id"]; n != nil {

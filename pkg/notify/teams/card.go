@@ -100,6 +100,7 @@ func (n *Notifier) single(i *notify.Item, s space) card {
 		{"Count", count(a.Count, "record")},
 		{"Tenant", harmless(cmp.Or(n.o.Tenant(a.Tenant), a.Tenant), s.text)},
 		{"Verdict", string(a.Verdict)},
+		{"Found by", harmless(a.From.Replay(), s.text)}, // else it was found as it came in
 	} {
 		if row[1] != "" {
 			c.Body = append(c.Body, line("Small", bold(row[0]+"  "), text(row[1])))
@@ -120,9 +121,7 @@ func (n *Notifier) single(i *notify.Item, s space) card {
 		}
 	}
 	c.Body = append(c.Body, line("Medium", subtle(harmless(a.Rule.ID, s.text)+" · "+string(a.ID))))
-	if link := n.link(a.ID); link != "" {
-		c.Actions = []action{{"Action.OpenUrl", "Open the alert", link}}
-	}
+	c.Actions = n.links(a)
 	return c
 }
 
@@ -156,8 +155,9 @@ func (n *Notifier) several(m *notify.Message, s space) card {
 			line("Medium", bold(strings.ToUpper(a.Severity.String())+"  "), text(harmless(a.Rule.Title, s.text)+" · "+changes[m.Items[i].Change])),
 			line("None", subtle(strings.Join(nonEmpty(n.who(a, s), harmless(a.Subject.Mailbox, s.text), harmless(a.Subject.Address, s.text),
 				n.when(a), count(a.Count, "record")), " · "))))
-		if link := n.link(a.ID); link != "" && i < 3 {
-			c.Actions = append(c.Actions, action{"Action.OpenUrl", fmt.Sprintf("Open alert %d", i+1), link})
+		if links := n.links(a); len(links) > 0 && n.o.AlertURL != "" && i < 3 {
+			links[0].Title = fmt.Sprintf("Open alert %d", i+1)
+			c.Actions = append(c.Actions, links[0])
 		}
 	}
 	if rest := len(m.Items) - shown; rest > 0 {

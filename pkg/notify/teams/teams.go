@@ -22,11 +22,13 @@ import (
 // Options are what a Notifier is made of.
 type Options struct {
 	Client   outbound.Options
-	AlertURL string                                // of an alert for people, with {id} in it; "": cards have no button
-	Zone     *time.Location                        // in which times are given beside UTC; nil: UTC alone
-	Runbook  func(ruleID string) []string          // what to do, in steps; nil: none
-	Tenant   func(id string) string                // its name for people, or ""; nil: none
-	App      func(tenant, id string) (name string) // the name of an application, or ""; nil: none
+	AlertURL string // of an alert for people, with {id} in it; "": cards have no button
+	// ReplayURL is that of a replay likewise: alerts that a replay has found have a button to it.
+	ReplayURL string
+	Zone      *time.Location                        // in which times are given beside UTC; nil: UTC alone
+	Runbook   func(ruleID string) []string          // what to do, in steps; nil: none
+	Tenant    func(id string) string                // its name for people, or ""; nil: none
+	App       func(tenant, id string) (name string) // the name of an application, or ""; nil: none
 }
 
 // Notifier sends messages to one channel.
@@ -99,10 +101,16 @@ func envelope(c card) request {
 	return request{Type: "message", Attachments: []attachment{{ContentType: "application/vnd.microsoft.card.adaptive", Content: c}}}
 }
 
-// link returns the address of the alert for people, or "".
-func (n *Notifier) link(id alert.ID) string {
-	if n.o.AlertURL == "" {
-		return ""
+// links returns the buttons of an alert: to the alert, and to the replay that has found it.
+func (n *Notifier) links(a *alert.Alert) []action {
+	var out []action
+	for _, l := range []struct{ title, pattern, id string }{
+		{"Open the alert", n.o.AlertURL, string(a.ID)},
+		{"Open the replay", n.o.ReplayURL, a.From.Replay()},
+	} {
+		if l.pattern != "" && l.id != "" {
+			out = append(out, action{"Action.OpenUrl", l.title, strings.ReplaceAll(l.pattern, "{id}", url.PathEscape(l.id))})
+		}
 	}
-	return strings.ReplaceAll(n.o.AlertURL, "{id}", url.PathEscape(string(id)))
+	return out
 }

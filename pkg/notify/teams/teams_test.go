@@ -29,9 +29,10 @@ func TestConformance(t *testing.T) {
 func newNotifier(t *testing.T) *Notifier {
 	t.Helper()
 	n, err := New(notify.NewSecret("https://hook.example"), Options{
-		Client:   outbound.Options{Now: time.Now},
-		AlertURL: "https://assay.contoso.example/alerts/{id}",
-		Zone:     time.FixedZone("CET", 3600),
+		Client:    outbound.Options{Now: time.Now},
+		AlertURL:  "https://assay.contoso.example/alerts/{id}",
+		ReplayURL: "https://assay.contoso.example/replays/{id}",
+		Zone:      time.FixedZone("CET", 3600),
 		Runbook: func(string) []string {
 			return []string{"Revoke the session.", "Call the owner of the mailbox.", "Preserve the log.", "Breathe."}
 		},
@@ -97,6 +98,8 @@ func TestCards(t *testing.T) {
 	t.Parallel()
 	closed := mailbox()
 	closed.Status, closed.Verdict = alert.Closed, alert.TruePositive
+	replayed := mailbox()
+	replayed.From.Run = "replay-20260304t081500z-k2m4x7qa"
 	bare := alert.Alert{
 		ID: "20260301-bbbbbbbbbbbbbbbbbbbbbbbbbb", Tenant: "t", Rule: alert.RuleRef{ID: "r", Title: "A rule", Why: "it fired"},
 		Severity: rule.Info, Count: 1, First: time.Unix(0, 0), Last: time.Unix(0, 0),
@@ -106,6 +109,7 @@ func TestCards(t *testing.T) {
 		"closed":  {Key: "k", Form: notify.Single, Items: []notify.Item{{Alert: closed, Change: notify.Closed}}},
 		"bare":    {Key: "k", Form: notify.Single, Items: []notify.Item{{Alert: bare, Change: notify.Escalated}}},
 		"hostile": {Key: "k", Form: notify.Single, Items: []notify.Item{{Alert: hostileAlert(), Change: notify.New}}},
+		"replay":  {Key: "k", Form: notify.Single, Items: []notify.Item{{Alert: replayed, Change: notify.New}}},
 		"bundle":  several(3, notify.Bundle, mailbox()),
 		"digest":  several(81, notify.Digest, mailbox()),
 	} {
