@@ -70,7 +70,9 @@ func (a *Alert) addLoud(f *Finding) {
 // grade orders stages and severities in one number: ten times the stage, plus the severity.
 func grade(stage rule.Stage, severity rule.Severity) int64 { return 10*int64(stage) + int64(severity) }
 
-func ungrade(g int64) (rule.Stage, rule.Severity) { return rule.Stage(g / 10), rule.Severity(g % 10) }
+func ungrade(g int64) (rule.Stage, rule.Severity) {
+	return rule.Stage(g / 10), rule.Severity(g % 10) //nolint:gosec // what grade has made
+}
 
 // Aloud returns the alert as those hear of it who are told of alerts: what quiet runs found makes it no graver and no stronger,
 // and does not open it again. ok is false if only quiet runs have found anything: nobody is told.

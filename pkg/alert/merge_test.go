@@ -498,28 +498,34 @@ func TestQuietFindings(t *testing.T) {
 		aloud    *heard // nil: nobody hears of it
 	}{
 		{
-			"loud alone", []Finding{find("a", false, rule.High, rule.Weak, rule.Enabled), find("b", false, rule.Low, rule.Strong, rule.Enabled)},
+			"loud alone",
+			[]Finding{find("a", false, rule.High, rule.Weak, rule.Enabled), find("b", false, rule.Low, rule.Strong, rule.Enabled)},
 			&heard{rule.High, rule.Strong, rule.Enabled},
 		},
 		{"quiet alone", []Finding{find("a", true, rule.High, rule.Strong, rule.Enabled), find("b", true, rule.Low, rule.Weak, rule.Enabled)}, nil},
 		{
-			"quiet and graver", []Finding{find("a", false, rule.Low, rule.Moderate, rule.Enabled), find("b", true, rule.High, rule.Moderate, rule.Enabled)},
+			"quiet and graver",
+			[]Finding{find("a", false, rule.Low, rule.Moderate, rule.Enabled), find("b", true, rule.High, rule.Moderate, rule.Enabled)},
 			&heard{rule.Low, rule.Moderate, rule.Enabled},
 		},
 		{
-			"quiet and stronger", []Finding{find("a", false, rule.High, rule.Weak, rule.Enabled), find("b", true, rule.High, rule.Strong, rule.Enabled)},
+			"quiet and stronger",
+			[]Finding{find("a", false, rule.High, rule.Weak, rule.Enabled), find("b", true, rule.High, rule.Strong, rule.Enabled)},
 			&heard{rule.High, rule.Weak, rule.Enabled},
 		},
 		{
-			"quiet and of a higher stage", []Finding{find("a", false, rule.High, rule.Strong, rule.Observe), find("b", true, rule.Low, rule.Weak, rule.Enabled)},
+			"quiet and of a higher stage",
+			[]Finding{find("a", false, rule.High, rule.Strong, rule.Observe), find("b", true, rule.Low, rule.Weak, rule.Enabled)},
 			&heard{rule.High, rule.Strong, rule.Observe},
 		},
 		{
-			"loud and graver", []Finding{find("a", false, rule.High, rule.Strong, rule.Enabled), find("b", true, rule.Low, rule.Weak, rule.Enabled)},
+			"loud and graver",
+			[]Finding{find("a", false, rule.High, rule.Strong, rule.Enabled), find("b", true, rule.Low, rule.Weak, rule.Enabled)},
 			&heard{rule.High, rule.Strong, rule.Enabled},
 		},
 		{
-			"two loud ones, of which one is stronger", []Finding{
+			"two loud ones, of which one is stronger",
+			[]Finding{
 				find("a", true, rule.Medium, rule.Weak, rule.Enabled), find("b", false, rule.Low, rule.Strong, rule.Enabled),
 				find("c", false, rule.High, rule.Moderate, rule.Enabled), find("d", false, rule.Critical, rule.Strong, rule.Observe),
 			},

@@ -74,7 +74,7 @@ func TestMistakesInSubscriptions(t *testing.T) {
 		"{name: a, kind: teams, url: https://hunter2, signingKeys: [hunter2]}":                           "no signatures",
 		"{name: a, kind: teams, url: https://hunter2, rules: [mailbox-nothing]}":                         "no such rule",
 		"{name: a, kind: teams, url: https://hunter2, tags: [attack.t9999]}":                             `no rule has this tag`,
-		"{name: a, kind: teams, url: https://hunter2, tags: [attack.t160]}":                             `do you mean "attack.t1606"?`,
+		"{name: a, kind: teams, url: https://hunter2, tags: [attack.t160]}":                              `do you mean "attack.t1606"?`,
 		"{name: a, kind: teams, url: https://hunter2, tags: [T1606]}":                                    "is not a tag",
 		"{name: a, kind: teams, url: https://hunter2, changes: [gone]}":                                  "one of new, escalated",
 		"{name: a, kind: teams, url: https://hunter2, perMinute: 0}":                                     "from 1 to 600",
