@@ -25,5 +25,6 @@ func run(ctx context.Context) int {
 	if len(os.Args) == 2 && os.Args[1] == "serve" {
 		return serve(ctx)
 	}
+	seldomCollect(commandGCPercent)
 	return cli.Main(ctx, cli.Process(version), os.Args[1:])
 }

@@ -25,7 +25,8 @@ const exitServe = 1
 
 // serve answers the Functions host until the context ends.
 func serve(ctx context.Context) int {
-	tuneMemory()
+	seldomCollect(handlerGCPercent)
+	boundHeap(handlerMemoryLimit)
 	log := azfunc.NewLogger(os.Stdout, slog.LevelInfo)
 	var service *app.Service
 	err := azfunc.Run(ctx, azfunc.Options{Logger: log, Build: func(ctx context.Context) (*azfunc.Routes, error) {
