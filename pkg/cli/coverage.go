@@ -1,52 +1,21 @@
 package cli
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/assay-sec/assay/pkg/app"
+	"github.com/assay-sec/assay/pkg/coverage"
 	"github.com/assay-sec/assay/pkg/decode"
 	"github.com/assay-sec/assay/pkg/envelope"
 	"github.com/assay-sec/assay/pkg/event"
 	"github.com/assay-sec/assay/pkg/normalize"
 	"github.com/assay-sec/assay/pkg/rule"
-	"github.com/assay-sec/assay/pkg/rules"
 )
-
-// coverageDocument says what the rules can see in logs.
-type coverageDocument struct {
-	Records map[string]int64 `json:"records"` // by feed, as the log names it
-	Rules   []ruleCoverage   `json:"rules"`
-	Attacks []attackCoverage `json:"attacks"`
-	Absent  []string         `json:"absent,omitempty"` // what logs that did not arrive would need
-	Hints   []string         `json:"hints,omitempty"`  // what would let rules decide that lacked fields
-}
-
-// ruleCoverage counts the records of one feed that a rule is about.
-type ruleCoverage struct {
-	RuleID    string           `json:"ruleId"`
-	Feed      string           `json:"feed"`
-	Records   int64            `json:"records"`
-	Evaluated int64            `json:"evaluated"` // of them, decided
-	Missing   map[string]int64 `json:"missing,omitempty"`
-}
-
-// attackCoverage answers "would we have seen it?" for one attack and log.
-type attackCoverage struct {
-	Attack string    `json:"attack"`
-	Name   string    `json:"name"`
-	Log    rules.Log `json:"log"`
-	Seen   string    `json:"seen"` // seen, weakly or blind
-	By     []string  `json:"by,omitempty"`
-	Why    string    `json:"why,omitempty"`
-}
 
 func newCoverage(sys *System) *cobra.Command {
 	var c configFlag
@@ -78,16 +47,14 @@ nothing and judges nothing: run it on an ordinary day of every log that you have
 			return writeJSON(sys.Out, "  ", doc)
 		}
 		p := newPage(sys.Out, sys.OutTerminal)
-		p.coverage(doc)
+		p.coverage(&doc)
 		return p.flush()
 	}
 	return cmd
 }
 
-func measureCoverage(files *envelope.Files, all []*rule.Rule, tenant string) (coverageDocument, error) {
-	doc := coverageDocument{Records: map[string]int64{}}
-	type place struct{ rule, feed string }
-	counts := map[place]*ruleCoverage{}
+func measureCoverage(files *envelope.Files, all []*rule.Rule, tenant string) (coverage.Report, error) {
+	m := coverage.New(all)
 	n := normalize.New(decode.Scanner{}, tenant)
 	var s normalize.Scratch
 	var ev event.Event
@@ -99,159 +66,72 @@ func measureCoverage(files *envelope.Files, all []*rule.Rule, tenant string) (co
 		} else if errors.As(err, &broken) {
 			continue // detect says what is wrong with it
 		} else if err != nil {
-			return doc, errors.Join(err, files.Close())
+			return coverage.Report{}, errors.Join(err, files.Close())
 		}
-		if n.Normalize(&rec, &s, &ev).Outcome != normalize.Normalised {
-			continue
-		}
-		feed := strings.Clone(ev.Category)
-		doc.Records[feed]++
-		for _, r := range all {
-			if r.Stage == rule.Off || !slices.Contains(r.Kinds, ev.Kind) {
-				continue
-			}
-			if r.Scope != nil && r.Scope.Eval(&ev, nil) == rule.False {
-				continue
-			}
-			at := place{r.ID, feed}
-			if counts[at] == nil {
-				counts[at] = &ruleCoverage{RuleID: r.ID, Feed: feed, Missing: map[string]int64{}}
-			}
-			counts[at].Records++
-			v := r.Verdict(&ev)
-			if v.Truth != rule.Unknown {
-				counts[at].Evaluated++
-			}
-			for _, m := range v.Missing {
-				counts[at].Missing[m]++
-			}
+		if n.Normalize(&rec, &s, &ev).Outcome == normalize.Normalised {
+			m.Add(&ev)
 		}
 	}
 	if err := files.Close(); err != nil {
-		return doc, err
+		return coverage.Report{}, err
 	}
-	for _, r := range all {
-		for _, feed := range slices.Sorted(maps.Keys(doc.Records)) {
-			if c := counts[place{r.ID, feed}]; c != nil {
-				doc.Rules = append(doc.Rules, *c)
-			}
-		}
-	}
-	doc.Attacks = attacksSeen(doc.Rules, all)
-	doc.Hints = hints(doc.Rules)
-	for _, log := range rules.Logs() {
-		if !slices.ContainsFunc(doc.Rules, func(c ruleCoverage) bool { return logOf(c.RuleID) == log }) {
-			doc.Absent = append(doc.Absent, switchOn[log])
-		}
-	}
-	return doc, nil
-}
-
-// switchOn says what makes a log arrive.
-var switchOn = map[rules.Log]string{
-	rules.TokenLog:   "no token observations arrive: let applications and gateways report the tokens that they see",
-	rules.MailboxLog: "no mailbox audit arrives: stream it from Defender XDR or the Management Activity API",
-	rules.GraphLog:   "no Graph activity arrives: switch on MicrosoftGraphActivityLogs in the diagnostic settings (Entra ID P1)",
-	rules.SignInLog:  "no sign-in, risk or directory logs arrive: switch on their categories in the diagnostic settings (Entra ID P1; risk: P2)",
-}
-
-// logOf tells of which log a rule is by its name; "" for those of every log.
-func logOf(rule string) rules.Log {
-	first, _, _ := strings.Cut(rule, "-")
-	return map[string]rules.Log{
-		"token": rules.TokenLog, "saml": rules.TokenLog, "mailbox": rules.MailboxLog, "owa": rules.MailboxLog, "graph": rules.GraphLog,
-		"signin": rules.SignInLog, "sp": rules.SignInLog, "risk": rules.SignInLog, "audit": rules.SignInLog,
-	}[first]
-}
-
-// hints says what would make the missing fields visible.
-func hints(measured []ruleCoverage) []string {
-	var office, token, reference bool
-	for _, c := range measured {
-		for m := range c.Missing {
-			reference = reference || strings.HasPrefix(m, "reference:")
-			if strings.HasPrefix(m, "token.") && logOf(c.RuleID) == rules.MailboxLog {
-				office, token = office || strings.EqualFold(c.Feed, "OfficeActivity"), true
-			}
-		}
-	}
-	var out []string
-	if office {
-		out = append(out, "the table OfficeActivity has no column for token facts: stream CloudAppEvents from Defender XDR, or read the Management Activity API")
-	} else if token {
-		out = append(out, "audit records without token facts: aggregated and background records have none; others hold them since linkable identifiers came")
-	}
-	if reference {
-		out = append(out, "what begins with reference: is yours to say in the configuration: assay config init")
-	}
-	return out
-}
-
-func attacksSeen(measured []ruleCoverage, all []*rule.Rule) []attackCoverage {
-	type total struct{ records, evaluated int64 }
-	totals, missing := map[string]total{}, map[string]map[string]int64{}
-	for _, c := range measured {
-		t := totals[c.RuleID]
-		totals[c.RuleID] = total{t.records + c.Records, t.evaluated + c.Evaluated}
-		if missing[c.RuleID] == nil {
-			missing[c.RuleID] = map[string]int64{}
-		}
-		for m, n := range c.Missing {
-			missing[c.RuleID][m] += n
-		}
-	}
-	pages := map[string]bool{} // enabled, and of more than weak strength
-	for _, r := range all {
-		for _, l := range r.Legs {
-			if r.Stage == rule.Enabled && (l.Stage == rule.Off || l.Stage == rule.Enabled) && l.Strength > rule.Weak {
-				pages[r.ID] = true
-			}
-		}
-	}
-	var out []attackCoverage
-	for _, a := range rules.Attacks() {
-		for _, trace := range a.Traces {
-			c := attackCoverage{Attack: a.ID, Name: a.Name, Log: trace.Log, Seen: "blind"}
-			arrived, want := false, map[string]int64{}
-			for _, id := range trace.Rules {
-				t := totals[id]
-				arrived = arrived || t.records > 0
-				if t.evaluated == 0 {
-					for m, n := range missing[id] {
-						want[m] += n
-					}
-					continue
-				}
-				c.By = append(c.By, id)
-				if pages[id] {
-					c.Seen = "seen"
-				} else if c.Seen == "blind" {
-					c.Seen = "weakly"
-				}
-			}
-			var why []string
-			switch {
-			case !arrived:
-				why = append(why, switchOn[trace.Log])
-			case len(want) > 0:
-				names := slices.SortedFunc(maps.Keys(want), func(x, y string) int { return cmp.Or(cmp.Compare(want[y], want[x]), strings.Compare(x, y)) })
-				why = append(why, "without "+strings.Join(names[:min(len(names), 4)], ", "))
-			}
-			if c.Seen == "weakly" {
-				why = append(why, "only rules that observe")
-			}
-			if trace.Note != "" {
-				why = append(why, trace.Note)
-			}
-			c.Why = strings.Join(why, "; ")
-			out = append(out, c)
-		}
-	}
-	return out
+	return m.Report(), nil
 }
 
 // coverage writes what the rules can see for people.
-func (p *page) coverage(d coverageDocument) {
+func (p *page) coverage(d *coverage.Report) {
+	p.coverageOfRules(d)
+	p.end()
+	p.line(bold, "would an intrusion like that of Storm-0558 have been seen?")
+	for i := range d.Variants {
+		p.verdict(&d.Variants[i])
+	}
+	p.end()
+	p.line(bold, "would other attacks have been seen?")
+	for i := range d.Attacks {
+		if d.Attacks[i].Attack != "consumer-key" { // told above, variant by variant
+			p.verdict(&d.Attacks[i])
+		}
+	}
+	if len(d.Absent) > 0 {
+		p.end()
+		p.line(bold, "did not arrive")
+		for i := range d.Absent {
+			a := &d.Absent[i]
+			p.fit(yellow, "", gap).put(yellow, a.Log).end()
+			p.wrap(plain, 2*gap, "switch on: "+a.SwitchOn)
+			p.wrap(plain, 2*gap, "takes: "+a.Price)
+			p.wrap(faint, 2*gap, "shows "+counted(int64(len(a.Shows)), "rule")+": "+strings.Join(a.Shows, ", "))
+		}
+	}
+	if len(d.Hints) > 0 {
+		p.end()
+		p.line(bold, "what would let more be decided")
+		for _, l := range d.Hints {
+			p.wrap(plain, gap, l)
+		}
+	}
+}
+
+func (p *page) verdict(v *coverage.Verdict) {
+	st := map[coverage.Seen]style{coverage.Clearly: green, coverage.Weakly: yellow, coverage.Blind: boldRed}[v.Seen]
+	p.fit(st, string(v.Seen), 6).space(gap).put(plain, v.Name).end()
+	where := ""
+	if v.Log != "" {
+		where = "in " + string(v.Log)
+	}
+	if len(v.By) > 0 {
+		where += " by " + strings.Join(v.By, ", ")
+	}
+	if where != "" {
+		p.wrap(faint, 6+gap, where)
+	}
+	if v.Why != "" {
+		p.wrap(faint, 6+gap, v.Why)
+	}
+}
+
+func (p *page) coverageOfRules(d *coverage.Report) {
 	id, feed := len("RULE"), len("FEED")
 	for _, c := range d.Rules {
 		id, feed = max(id, width(c.RuleID)), max(feed, min(width(escape(c.Feed)), 32))
@@ -268,30 +148,5 @@ func (p *page) coverage(d coverageDocument) {
 		}
 		p.fit(bold, c.RuleID, id).space(gap).fit(plain, c.Feed, feed).space(gap).right(plain, number(c.Records), 9).space(gap).
 			right(st, fmt.Sprintf("%d %%", share), 7).space(gap).put(faint, strings.Join(byCount(c.Missing), ", ")).end()
-	}
-	p.end()
-	p.line(bold, "would it have been seen?")
-	for _, a := range d.Attacks {
-		st := map[string]style{"seen": green, "weakly": yellow, "blind": boldRed}[a.Seen]
-		p.fit(st, a.Seen, 6).space(gap).put(plain, a.Name+", in "+string(a.Log)).end()
-		if len(a.By) > 0 {
-			p.wrap(faint, 6+gap, "by "+strings.Join(a.By, ", "))
-		}
-		if a.Why != "" {
-			p.wrap(faint, 6+gap, a.Why)
-		}
-	}
-	for _, part := range []struct {
-		name  string
-		lines []string
-	}{{"did not arrive", d.Absent}, {"what would let more be decided", d.Hints}} {
-		if len(part.lines) == 0 {
-			continue
-		}
-		p.end()
-		p.line(bold, part.name)
-		for _, l := range part.lines {
-			p.wrap(plain, gap, l)
-		}
 	}
 }

@@ -4,25 +4,33 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/assay-sec/assay/pkg/coverage"
 	"github.com/assay-sec/assay/pkg/rules"
 )
 
 func TestCoveragePage(t *testing.T) {
-	d := coverageDocument{
+	d := &coverage.Report{
 		Records: map[string]int64{"OfficeActivity": 1234},
-		Rules: []ruleCoverage{
+		Rules: []coverage.Rule{
 			{RuleID: "mailbox-consumer-tenant-token", Feed: "OfficeActivity", Records: 1234, Missing: map[string]int64{"token.tid": 1234}},
 			{RuleID: "mailbox-unexpected-client-app", Feed: "evil\x1b[31m", Records: 1000, Evaluated: 900, Missing: map[string]int64{"reference:mailClients": 100}},
 			{RuleID: "ioc-ip", Feed: "OfficeActivity", Records: 1234, Evaluated: 1234},
 		},
-		Attacks: []attackCoverage{
-			{Attack: "a", Name: "an attack", Log: rules.MailboxLog, Seen: "seen", By: []string{"mailbox-unexpected-client-app"}},
-			{Attack: "a", Name: "an attack", Log: rules.SignInLog, Seen: "weakly", By: []string{"ioc-ip"}, Why: "only rules that observe"},
-			{Attack: "a", Name: "an attack", Log: rules.GraphLog, Seen: "blind", Why: switchOn[rules.GraphLog]},
+		Variants: []coverage.Verdict{
+			{Attack: "a", Name: "a variant", Log: rules.MailboxLog, Seen: coverage.Weakly, By: []string{"ioc-ip"}, Why: "decided in part: x on none of evil\x1b[31m"},
+			{Attack: "b", Name: "a variant that leaves nothing", Seen: coverage.Blind, Why: "nobody signs in"},
 		},
-		Absent: []string{switchOn[rules.GraphLog]},
+		Attacks: []coverage.Verdict{
+			{Attack: "a", Name: "an attack", Log: rules.MailboxLog, Seen: coverage.Clearly, By: []string{"mailbox-unexpected-client-app"}},
+			{Attack: "a", Name: "an attack", Log: rules.GraphLog, Seen: coverage.Blind, Why: "no MicrosoftGraphActivityLogs arrived"},
+			{Attack: "consumer-key", Name: "told variant by variant", Log: rules.GraphLog, Seen: coverage.Blind},
+		},
+		Absent: []coverage.Absent{{
+			Log: "MicrosoftGraphActivityLogs", SwitchOn: "a diagnostic setting of Entra ID, category MicrosoftGraphActivityLogs", Price: "Entra ID P1",
+			Shows: []string{"graph-token-time-anomaly", "ioc-ip"},
+		}},
+		Hints: []string{"the configuration does not say, and only you know: domains, networks, vips (assay config init)"},
 	}
-	d.Hints = hints(d.Rules)
 	for name, term := range map[string]Terminal{
 		"coverage-80.golden":    {Width: 80},
 		"coverage-pipe.golden":  {},

@@ -13,6 +13,9 @@ import (
 // whatever the strength of their evidence.
 var attacksOnTheProof = []string{"audit-federation-trust-changed", "mailbox-audit-tampering"}
 
+// AttackOnTheProof reports whether the rule is one whose alerts page whatever their strength.
+func AttackOnTheProof(id string) bool { return slices.Contains(attacksOnTheProof, id) }
+
 // Router decides which subscription hears of which alert.
 type Router struct {
 	// VIP tells whether an account or mailbox of a tenant is a very important person's.
@@ -39,7 +42,7 @@ func (r Router) Refuses(s *Subscription, a *alert.Alert, change ChangeKind) stri
 		return fmt.Sprintf("the subscription does not want what is %s", change)
 	case a.Severity < s.MinSeverity:
 		return fmt.Sprintf("its severity %s is below %s", a.Severity, s.MinSeverity)
-	case a.Strength < s.MinStrength && !slices.Contains(attacksOnTheProof, a.Rule.ID):
+	case a.Strength < s.MinStrength && !AttackOnTheProof(a.Rule.ID):
 		return fmt.Sprintf("its strength %s is below %s", a.Strength, s.MinStrength)
 	case len(s.Tenants) > 0 && !slices.Contains(s.Tenants, strings.ToLower(a.Tenant)):
 		return "it is of another tenant"

@@ -111,6 +111,38 @@ func TestAttacksFireTheirRules(t *testing.T) {
 	}
 }
 
+// Every variant of an intrusion like that of Storm-0558 fires the rules that are said to find it, and no other rule with strong evidence.
+func TestVariantsOfStorm0558FireTheirRules(t *testing.T) {
+	t.Parallel()
+	records := made.Storm0558(bundledSeed)
+	for _, v := range rules.Storm0558() {
+		lines, ok := records[v.ID]
+		if !ok {
+			t.Errorf("nobody made records of %s", v.ID)
+		}
+		delete(records, v.ID)
+		if len(lines) == 0 {
+			continue
+		}
+		strength := fired(t, lines)
+		found := 0
+		for id, s := range strength {
+			if slices.Contains(v.Rules, id) {
+				found++
+			} else if s == rule.Strong || v.Blind != "" {
+				t.Errorf("%s: %s fires, too (%s)", v.ID, id, s)
+			}
+		}
+		// Documents are of several kinds, each found by a rule of its own.
+		if v.ID == "documents" && found == 0 || v.ID != "documents" && found != len(v.Rules) {
+			t.Errorf("%s: %v fire, want %v", v.ID, strength, v.Rules)
+		}
+	}
+	for id := range records {
+		t.Errorf("there is no variant %s", id)
+	}
+}
+
 // fired returns the strength of each rule that fires on the records, those that observe included.
 func fired(t *testing.T, records []string) map[string]rule.Strength {
 	t.Helper()

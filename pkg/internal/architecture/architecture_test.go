@@ -36,7 +36,7 @@ var layers = [][]string{
 	{"pkg/replay/archive", "pkg/replay/capture", "pkg/replay/eventhubs", "pkg/replay/files"},
 	{"pkg/replay/blobs"},
 	{"pkg/replay"},
-	{"pkg/pipeline", "pkg/keys"},
+	{"pkg/pipeline", "pkg/keys", "pkg/coverage"},
 	{"pkg/config"},
 	{"pkg/notify/teams", "pkg/notify/webhook", "pkg/notify/keyvault", "pkg/notify/notifytest"},
 	{"pkg/notify/outbound"},

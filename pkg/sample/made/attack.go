@@ -11,9 +11,10 @@ func Attacks(seed uint64) map[string]map[string][]string {
 	t := story(seed, 7)
 	out := map[string]map[string][]string{
 		"consumer-key": {
-			"token telemetry": t.consumerKeyTokens(),
-			"mailbox audit":   t.consumerKeyMail(),
-			"Graph activity":  texts(t.forgedCall(day(15, 3, 10)).diagnostic(), t.forgedCall(day(15, 3, 12)).diagnostic()),
+			"token telemetry":         t.consumerKeyTokens(),
+			"mailbox audit":           t.consumerKeyMail(),
+			"document and chat audit": t.consumerKeyDocuments(),
+			"Graph activity":          texts(t.forgedCall(day(15, 3, 10)).diagnostic(), t.forgedCall(day(15, 3, 12)).diagnostic()),
 		},
 		"enterprise-key": {
 			"token telemetry": t.retiredKeyTokens(),
@@ -105,6 +106,82 @@ func (t *Tenant) consumerKeyMail() []string {
 	renewal.address = proxy2
 	renewal.rest = renewal.rest.with("UniqueTokenIdentifier", tokenID(t.request()), "ResourceURL", "https://outlook.office.com/")
 	return texts(unlisted.management(), borrowed.defender(false), old.defender(true), early.management(), renewal.management())
+}
+
+// opened is an ordinary look at a document by the victim, whose record says all of the token.
+func (t *Tenant) opened(at time.Time) audit {
+	who := &t.people[6]
+	a := audit{
+		at: at, id: t.guid(), recordType: 6, operation: "FileAccessed", workload: "SharePoint", user: who.upn, key: "i:0h.f|membership|" + strings.ToLower(who.puid) + "@live.com",
+		address: "192.0.2.61",
+		rest: record("ObjectId", "https://fabrikam.sharepoint.example/sites/plans/Shared Documents/plan.docx", "ItemType", "File", "EventSource", "SharePoint",
+			"UserAgent", browsers[0], "TokenTenantId", TenantID, "TokenObjectId", who.oid),
+		context: record("AADSessionId", t.guid(), "ClientAppId", Documents, "CorrelationId", t.guid(), "IssuedAtTime", zoneless(at.Add(-30*time.Minute)),
+			"UniqueTokenId", tokenID(t.request())),
+	}
+	return a
+}
+
+func (t *Tenant) consumerKeyDocuments() []string {
+	consumers := t.opened(day(14, 1, 30))
+	consumers.set("TokenTenantId", consumerTenant)
+	old := t.opened(day(15, 3, 30))
+	old.context = replaced(old.context, "IssuedAtTime", zoneless(day(13, 0, 40)))
+	early := t.opened(day(15, 3, 40))
+	early.context = replaced(early.context, "IssuedAtTime", zoneless(day(15, 8, 0)))
+	invented := t.opened(day(15, 3, 50))
+	invented.context = replaced(replaced(invented.context, "UniqueTokenId", strings.ToLower(t.opaque(20))), "ClientAppId", forgedApp)
+	chat := t.opened(day(15, 4, 0))
+	chat.recordType, chat.operation, chat.workload, chat.key = 25, "MessageSent", "MicrosoftTeams", t.people[6].oid
+	chat.context = replaced(chat.context, "ClientAppId", Chats)
+	chat.set("TokenObjectId", t.people[3].oid)
+	return texts(consumers.management(), old.defender(false), early.defender(true), invented.management(), chat.management())
+}
+
+// Storm0558 returns the records that the holder of a stolen consumer key leaves who goes about it in one way or another, by the name
+// of the variant.
+func Storm0558(seed uint64) map[string][]string {
+	t := story(seed, 8)
+	mail := func(change func(*audit)) []string {
+		a := t.access(day(14, 2, 0))
+		change(&a)
+		return texts(a.management(), a.defender(false))
+	}
+	shown := func(change func(*token)) []string {
+		k := t.genuine(day(14, 1, 14))
+		change(&k)
+		return texts(k.observation())
+	}
+	old := t.opened(day(15, 3, 0))
+	old.context = replaced(old.context, "IssuedAtTime", zoneless(day(13, 0, 40)))
+	renewal := t.mail(day(15, 3, 5), &t.people[6], mailClients[0], "GetAccessTokenForResource", 275)
+	renewal.address = "192.0.2.61"
+	renewal.rest = renewal.rest.with("UniqueTokenIdentifier", tokenID(t.request()), "ResourceURL", "https://outlook.office.com/", "TokenTenantId", TenantID)
+	renewal.context = record("IssuedAtTime", zoneless(day(13, 0, 40)))
+	called := t.strangerCall()
+	called.app, called.issued, called.token = CRMApp, called.at.Add(-40*time.Hour), strings.ToLower(t.opaque(20))
+	return map[string][]string{
+		"own-application":           shown(func(k *token) { k.keyID = stolenKey }),
+		"own-application-other-key": shown(func(k *token) { k.keyID = consumerKey }),
+		"personal-account": shown(func(k *token) {
+			k.keyID, k.tid, k.issuer, k.oid, k.name = consumerKey, consumerTenant, issuerV2(consumerTenant), "00000000-0000-0000-"+t.guid()[19:], ""
+		}),
+		"consumer-tenant":      mail(func(a *audit) { a.set("TokenTenantId", consumerTenant) }),
+		"unknown-application":  texts(t.strangerMail(day(14, 2, 0)).management()),
+		"borrowed-application": texts(t.access(day(14, 2, 0)).by(outlook, "Client=REST;Client=RESTSystem;;").management()),
+		"other-object":         mail(func(a *audit) { a.set("TokenObjectId", t.people[3].oid) }),
+		"old-token":            mail(func(a *audit) { a.context = replaced(a.context, "IssuedAtTime", zoneless(day(11, 0, 40))) }),
+		"future-token":         mail(func(a *audit) { a.context = replaced(a.context, "IssuedAtTime", zoneless(day(14, 8, 0))) }),
+		"invented-id":          mail(func(a *audit) { a.context = replaced(a.context, "UniqueTokenId", strings.ToLower(t.opaque(20))) }),
+		"no-id":                mail(func(a *audit) { a.context = replaced(a.context, "UniqueTokenId", "") }),
+		"renewal":              texts(renewal.management()),
+		"published-address":    mail(func(a *audit) { a.address = proxy2 }),
+		"documents":            texts(old.management()),
+		"graph-application":    texts(t.strangerCall().diagnostic()),
+		"graph-token":          texts(called.diagnostic()),
+		"perfect":              t.perfectForger(),
+		"sign-in":              nil,
+	}
 }
 
 // retiredKeyTokens are perfect but for their key, which was withdrawn years before.
