@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,28 +18,34 @@ import (
 	"github.com/assay-sec/assay/pkg/event"
 )
 
-// New returns the snapshot of the embedded data with the overrides laid over it, the later ones over the earlier. An
+// New returns the snapshot of the built-in data with the overrides laid over it, the later ones over the earlier. An
 // error names the field of everything that is wrong.
-func New(overrides ...Source) (*Data, error) {
-	all, err := Builtin()
-	if err != nil {
-		return nil, err
-	}
-	return lay(all, overrides)
-}
+func New(overrides ...Source) (*Data, error) { return lay(builtin, builtinVersion, overrides) }
 
 // With returns the snapshot of the same data with the overrides laid over it.
-func (d *Data) With(overrides ...Source) (*Data, error) { return lay(d.source, overrides) }
+func (d *Data) With(overrides ...Source) (*Data, error) { return lay(d.source, d.Version, overrides) }
 
-func lay(all Source, overrides []Source) (*Data, error) {
+// lay lays the overrides over a source, whose hash is the version.
+func lay(all Source, version string, overrides []Source) (*Data, error) {
 	for _, o := range overrides {
+		if reflect.ValueOf(o).IsZero() {
+			continue
+		}
 		// Alone first, so that a mistake is named by its place in what was written.
 		if _, err := compile(o); err != nil {
 			return nil, err
 		}
-		all = merge(all, o)
+		all, version = merge(all, o), ""
 	}
-	return compile(all)
+	d, err := compile(all)
+	if err == nil && version == "" {
+		version, err = hash(all)
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.Version = version
+	return d, nil
 }
 
 // compile turns what people wrote into what rules ask.
@@ -76,11 +83,6 @@ func compile(s Source) (*Data, error) {
 		}
 		d.tenants[g.String()] = b.tenant(field, layer(s.Defaults, s.Tenants[id]))
 	}
-	version, err := hash(s)
-	if err != nil {
-		return nil, err
-	}
-	d.Version = version
 	return d, errors.Join(b.errs...)
 }
 

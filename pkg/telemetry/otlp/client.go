@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -12,8 +13,6 @@ import (
 	"net/url"
 	"strconv"
 	"time"
-
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // mediaType is that of requests and answers.
@@ -153,33 +152,38 @@ func refused(answer []byte) error {
 
 // field is a field of a message: a number, or bytes.
 type field struct {
-	number protowire.Number
+	number number
 	value  uint64
 	bytes  []byte
 }
 
-// fields ranges over the fields of a message, as far as it can be read.
+// fields ranges over the numbers and bytes of a message, up to anything else.
 func fields(b []byte) func(yield func(field) bool) {
 	return func(yield func(field) bool) {
 		for len(b) > 0 {
-			number, kind, n := protowire.ConsumeTag(b)
-			if n < 0 {
+			tag, n := binary.Uvarint(b)
+			if n <= 0 {
 				return
 			}
 			b = b[n:]
-			f := field{number: number}
-			switch kind {
-			case protowire.VarintType:
-				f.value, n = protowire.ConsumeVarint(b)
-			case protowire.BytesType:
-				f.bytes, n = protowire.ConsumeBytes(b)
+			f := field{number: number(tag >> 3)}
+			if f.value, n = binary.Uvarint(b); n <= 0 {
+				return
+			}
+			b = b[n:]
+			switch wire(tag & 7) {
+			case wireVarint:
+			case wireBytes:
+				if f.value > uint64(len(b)) {
+					return
+				}
+				f.bytes, b = b[:f.value], b[f.value:]
 			default:
-				n = protowire.ConsumeFieldValue(number, kind, b)
-			}
-			if n < 0 || !yield(f) {
 				return
 			}
-			b = b[n:]
+			if !yield(f) {
+				return
+			}
 		}
 	}
 }

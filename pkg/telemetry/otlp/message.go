@@ -1,21 +1,33 @@
 package otlp
 
 import (
+	"encoding/binary"
 	"math"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/instrumentation"
 	"go.opentelemetry.io/otel/sdk/resource"
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// message is a protobuf message that is being written. Its methods add a field, and leave out what is zero as proto3 does; where
-// zero and absent differ, the method's name ends in Set.
+// message is a protobuf message that is being written, see https://protobuf.dev/programming-guides/encoding/. Its methods add a
+// field, and leave out what is zero as proto3 does; where zero and absent differ, the method's name ends in Set.
 type message []byte
 
 // number is that of a field.
-type number = protowire.Number
+type number uint64
+
+// wire is how the value of a field is written.
+type wire uint64
+
+const (
+	wireVarint  wire = 0
+	wireFixed64 wire = 1
+	wireBytes   wire = 2
+	wireFixed32 wire = 5
+)
+
+func (m *message) tag(n number, w wire) { *m = binary.AppendUvarint(*m, uint64(n)<<3|uint64(w)) }
 
 func (m *message) varint(n number, v uint64) {
 	if v != 0 {
@@ -24,13 +36,22 @@ func (m *message) varint(n number, v uint64) {
 }
 
 func (m *message) varintSet(n number, v uint64) {
-	*m = protowire.AppendVarint(protowire.AppendTag(*m, n, protowire.VarintType), v)
+	m.tag(n, wireVarint)
+	*m = binary.AppendUvarint(*m, v)
 }
 
-func (m *message) zigzag(n number, v int32) { m.varint(n, protowire.EncodeZigZag(int64(v))) }
+// zigzag writes a number that may be below zero.
+func (m *message) zigzag(n number, v int32) { m.varint(n, uint64(uint32(v<<1)^uint32(v>>31))) } //nolint:gosec // bits alone
+
+func (m *message) boolean(n number, v bool) {
+	if v {
+		m.varint(n, 1)
+	}
+}
 
 func (m *message) fixed32(n number, v uint32) {
-	*m = protowire.AppendFixed32(protowire.AppendTag(*m, n, protowire.Fixed32Type), v)
+	m.tag(n, wireFixed32)
+	*m = binary.LittleEndian.AppendUint32(*m, v)
 }
 
 func (m *message) fixed64(n number, v uint64) {
@@ -40,7 +61,8 @@ func (m *message) fixed64(n number, v uint64) {
 }
 
 func (m *message) fixed64Set(n number, v uint64) {
-	*m = protowire.AppendFixed64(protowire.AppendTag(*m, n, protowire.Fixed64Type), v)
+	m.tag(n, wireFixed64)
+	*m = binary.LittleEndian.AppendUint64(*m, v)
 }
 
 func (m *message) double(n number, v float64) { m.fixed64(n, math.Float64bits(v)) }
@@ -57,7 +79,8 @@ func (m *message) text(n number, v string) {
 }
 
 func (m *message) textSet(n number, v string) {
-	*m = protowire.AppendString(protowire.AppendTag(*m, n, protowire.BytesType), v)
+	m.tag(n, wireBytes)
+	*m = append(binary.AppendUvarint(*m, uint64(len(v))), v...)
 }
 
 func (m *message) bytes(n number, v []byte) {
@@ -67,7 +90,8 @@ func (m *message) bytes(n number, v []byte) {
 }
 
 func (m *message) bytesSet(n number, v []byte) {
-	*m = protowire.AppendBytes(protowire.AppendTag(*m, n, protowire.BytesType), v)
+	m.tag(n, wireBytes)
+	*m = append(binary.AppendUvarint(*m, uint64(len(v))), v...)
 }
 
 // message writes a message inside, even an empty one.
@@ -96,7 +120,11 @@ func (m *message) anyValue(v attribute.Value) {
 	case attribute.STRING:
 		m.textSet(1, v.AsString())
 	case attribute.BOOL:
-		m.varintSet(2, protowire.EncodeBool(v.AsBool()))
+		set := uint64(0)
+		if v.AsBool() {
+			set = 1
+		}
+		m.varintSet(2, set)
 	case attribute.INT64:
 		m.varintSet(3, uint64(v.AsInt64())) //nolint:gosec // two's complement is what protobuf asks for
 	case attribute.FLOAT64:

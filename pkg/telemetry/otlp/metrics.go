@@ -1,10 +1,10 @@
 package otlp
 
 import (
+	"encoding/binary"
 	"math"
 
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // metricsRequest writes an ExportMetricsServiceRequest.
@@ -62,7 +62,7 @@ func sum[N value](m *message, s metricdata.Sum[N]) {
 	m.message(7, func(m *message) {
 		points(m, s.DataPoints)
 		m.temporality(s.Temporality)
-		m.varint(3, protowire.EncodeBool(s.IsMonotonic))
+		m.boolean(3, s.IsMonotonic)
 	})
 }
 
@@ -117,7 +117,7 @@ func exponential[N value](m *message, h metricdata.ExponentialHistogram[N]) {
 			m.zigzag(1, b.Offset)
 			var counts message
 			for _, c := range b.Counts {
-				counts = protowire.AppendVarint(counts, c)
+				counts = binary.AppendUvarint(counts, c)
 			}
 			m.bytes(2, counts)
 		})
@@ -147,7 +147,7 @@ func exponential[N value](m *message, h metricdata.ExponentialHistogram[N]) {
 func (m *message) packed64(n number, list []uint64) {
 	var packed message
 	for _, v := range list {
-		packed = protowire.AppendFixed64(packed, v)
+		packed = binary.LittleEndian.AppendUint64(packed, v)
 	}
 	m.bytes(n, packed)
 }
