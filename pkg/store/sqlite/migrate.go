@@ -22,6 +22,9 @@ var schema3 string
 //go:embed schema4.sql
 var schema4 string
 
+//go:embed latest.sql
+var latest string
+
 // migrations are the statements that lead to schema 1 from nothing, then from each schema to the next.
 var migrations = []string{schema1, schema2, schema3, schema4}
 
@@ -41,7 +44,7 @@ func readable(at, last int) error {
 	return nil
 }
 
-// migrate brings the store to the last of the schemas that the steps lead to.
+// migrate brings the store to the last of the schemas that the steps lead to; they begin with migrations.
 func (s *Store) migrate(ctx context.Context, steps []string) error {
 	at, err := version(ctx, s.write)
 	if err != nil || at == len(steps) {
@@ -58,6 +61,13 @@ func (s *Store) migrate(ctx context.Context, steps []string) error {
 	}
 	if err := readable(at, len(steps)); err != nil {
 		return err
+	}
+	if at == 0 {
+		// Taking the steps would read the schema anew at each, which a start waits for.
+		if _, err := tx.ExecContext(ctx, latest); err != nil {
+			return fmt.Errorf("make the tables: %w", err)
+		}
+		at = len(migrations)
 	}
 	for i, step := range steps[at:] {
 		if _, err := tx.ExecContext(ctx, step); err != nil {

@@ -179,6 +179,40 @@ func TestOpenBringsTheSchemaUpToDate(t *testing.T) {
 	}
 }
 
+// A new store has the tables of one that was brought up to date step by step.
+func TestANewStoreIsWhereTheStepsLead(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	stepped := filepath.Join(dir, "stepped.db")
+	execute(t, stepped, schema1+fmt.Sprintf("; PRAGMA application_id = %d; PRAGMA user_version = 1", applicationID))
+	a, b := described(t, open(t, filepath.Join(dir, "new.db"))), described(t, open(t, stepped))
+	if a != b || len(a) < 2000 {
+		t.Errorf("a new store has\n%s\nthe steps lead to\n%s", a, b)
+	}
+}
+
+// described tells of every table, column and index.
+func described(t *testing.T, s *Store) string {
+	t.Helper()
+	var b strings.Builder
+	for _, query := range []string{
+		`SELECT name || ' ' || type || ' ' || ncol || ' ' || wr || ' ' || strict AS line FROM pragma_table_list WHERE name NOT LIKE 'sqlite_%' ORDER BY name`,
+		`SELECT t.name || ' ' || c.cid || ' ' || c.name || ' ' || c.type || ' ' || c."notnull" || ' ' || ifnull(c.dflt_value, '-') || ' ' || c.pk AS line
+			FROM sqlite_schema t, pragma_table_xinfo(t.name) c WHERE t.type = 'table' ORDER BY t.name, c.cid`,
+		`SELECT t.name || ' ' || i.name || ' ' || i."unique" || ' ' || i.origin || ' ' || i.partial || ' ' || x.seqno || ' ' || ifnull(x.name, '-') || ' ' || x.desc || ' ' || x.coll AS line
+			FROM sqlite_schema t, pragma_index_list(t.name) i, pragma_index_xinfo(i.name) x WHERE t.type = 'table' ORDER BY i.name, x.seqno`,
+		`SELECT t.name || ' ' || f."from" || ' ' || f."table" || ' ' || f."to" AS line FROM sqlite_schema t, pragma_foreign_key_list(t.name) f WHERE t.type = 'table'`,
+		`SELECT name || ' ' || substr(sql, instr(sql, ' WHERE ')) AS line FROM sqlite_schema WHERE type = 'index' AND instr(sql, ' WHERE ') ORDER BY name`,
+	} {
+		var all sql.NullString
+		if err := s.read.QueryRowContext(t.Context(), `SELECT group_concat(line, char(10)) FROM (`+query+`)`).Scan(&all); err != nil {
+			t.Fatal(err)
+		}
+		b.WriteString(all.String + "\n")
+	}
+	return b.String()
+}
+
 // A store that the first schema's version wrote. It is never written anew.
 func TestOpenReadsSchema1(t *testing.T) {
 	t.Parallel()
