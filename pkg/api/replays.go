@@ -49,6 +49,7 @@ type ReplayRequest struct {
 	DryRun  bool      `json:"dryRun,omitempty"`
 	Notify  bool      `json:"notify,omitempty"`
 	Reason  string    `json:"reason"`
+	Join    string    `json:"join,omitempty"` // refused: see there
 }
 
 // ReplayPage is the answer to a list.
@@ -87,6 +88,10 @@ func (a *Replays) start(w http.ResponseWriter, r *http.Request) error {
 	var in ReplayRequest
 	if err := readObject(w, r, &in); err != nil {
 		return err
+	}
+	if in.Join != "" {
+		return &badRequest{"join", "is for the command line: a join holds the logs of the whole window in the memory of one process, and here each call works on one slice. " +
+			"Run assay replay --join against the hubs or the archive"}
 	}
 	req := replay.Request{
 		Window: replay.Window{From: in.From, To: in.To}, Sources: in.Sources, Rules: in.Rules, DryRun: in.DryRun, Notify: in.Notify,

@@ -133,7 +133,7 @@ func newAlertsShow(sys *System) *cobra.Command {
 		p.places(hit.alert.Places, hit.alert.Count)
 		p.related(doc.Related)
 		p.history(hit.alert.History)
-		for _, r := range rules.Rules {
+		for _, r := range rules.Joined(nil).Rules {
 			if r.ID == hit.alert.Rule.ID {
 				p.end()
 				p.guidance(r)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/assay-sec/assay/pkg/alert"
+	"github.com/assay-sec/assay/pkg/issuance"
 	"github.com/assay-sec/assay/pkg/replay"
 )
 
@@ -19,6 +20,8 @@ import (
 type caseFile struct {
 	Replay *replay.Status `json:"replay"` // with who asked for it, and why
 	Alerts []foundAlert   `json:"alerts"`
+	// Issuance says what a join knew: without it, nobody can tell what an orphan is worth.
+	Issuance *issuance.Summary `json:"issuance,omitempty"`
 }
 
 // writeExport writes what was found, with the evidence and its hashes, and returns the SHA-256 of the file.
@@ -29,7 +32,7 @@ func (r *replaying) writeExport(doc *replayDocument, found []foundAlert) (string
 		if found == nil {
 			found = []foundAlert{}
 		}
-		if err := writeJSON(&out, "  ", caseFile{doc.Replay, found}); err != nil {
+		if err := writeJSON(&out, "  ", caseFile{doc.Replay, found, doc.Issuance}); err != nil {
 			return "", err
 		}
 	case ".csv":

@@ -14,6 +14,7 @@ import (
 	"github.com/assay-sec/assay/pkg/alert"
 	"github.com/assay-sec/assay/pkg/app"
 	"github.com/assay-sec/assay/pkg/config"
+	"github.com/assay-sec/assay/pkg/issuance"
 	"github.com/assay-sec/assay/pkg/replay"
 	"github.com/assay-sec/assay/pkg/rule"
 )
@@ -41,6 +42,10 @@ type replaying struct {
 	export  pathFlag
 	remote  string
 	known   names
+
+	join      *choice
+	calibrate timeFlag
+	memory    int
 }
 
 // Defaults of assay replay.
@@ -69,6 +74,11 @@ What the window asks for and a source does not hold is told as a gap.
 A replay that was interrupted goes on with --resume ID. Nothing is counted twice: not by a replay that is resumed, nor by one
 that is run again, nor where the live path has been.
 
+With --join issuance the logs are read twice: first to know which tokens were issued, then to find uses of tokens that no sign-in
+issued, or issued to somebody else, in mailbox audit, Microsoft Graph activity and token observations. Name the sign-in logs
+among the sources, all categories of them. Such a finding is worth what the logs are worth: so the result says which client
+applications could be judged, and why others could not.
+
 With --remote URL the replay is run by a function app, whose sources are named hub:HUB. ` + remoteTokenSetting + ` holds an access token of
 Entra ID for it, ` + remoteKeySetting + ` its function key.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -79,6 +89,8 @@ Entra ID for it, ` + remoteKeySetting + ` its function key.`,
 				return usage(cmd, errors.New("name the logs: files, folders, or sb://NAMESPACE/HUB"))
 			case slices.Contains(args, "-"):
 				return usage(cmd, errors.New("a replay reads no standard input, which it could not read again"))
+			case r.remote != "" && r.join.value != "":
+				return usage(cmd, errors.New("--join holds the logs of the whole window in the memory of one process: run it here, without --remote, against sb://NAMESPACE/HUB or an archive"))
 			case r.remote != "":
 				return r.follow(cmd.Context(), args)
 			}
@@ -103,6 +115,10 @@ Entra ID for it, ` + remoteKeySetting + ` its function key.`,
 	f.Var(&r.export, "export", "write the findings with their evidence into this file: .csv or .json")
 	f.Float64Var(&r.rate, "rate", -1, "megabytes a second to read at most; 0 is any (default: 1 of hubs, any of files)")
 	f.IntVar(&r.atOnce, "at-once", slicesAt, "how many parts to read at the same time")
+	r.join = &choice{words: []string{replay.JoinIssuance}}
+	f.Var(r.join, "join", "find uses of tokens that no sign-in issued")
+	f.Var(&r.calibrate, "calibrate-from", "with --join: learn from uses since then which applications can be judged (default: 14 days before --from)")
+	f.IntVar(&r.memory, "join-memory", issuance.DefaultMemory/megabyte, "with --join: megabytes for token ids, some 13,000 of them each")
 	f.StringVar(&r.group, "consumer-group", replayGroup, "the consumer group of replays alone")
 	return cmd
 }
@@ -132,6 +148,7 @@ func (r *replaying) request(sources []string) (replay.Request, error) {
 	req := replay.Request{
 		Window: replay.Window{From: r.from.at, To: r.to.at}, Sources: sources, Rules: r.ruleIDs, DryRun: r.dryRun, Notify: r.notify,
 		Reason: r.reason, By: cmp.Or(r.by, r.sys.Getenv("USER"), r.sys.Getenv("USERNAME"), "unknown"),
+		Join: r.join.value, CalibrateFrom: r.calibrate.at,
 	}
 	for _, t := range r.tenants {
 		var id tenantFlag
@@ -168,7 +185,7 @@ func (r *replaying) run(ctx context.Context, args []string) (err error) {
 	if err := r.sys.tellProblems(rules.Problems, false); err != nil {
 		return err
 	}
-	if err := checkRules(r.ruleIDs, rules.Rules); err != nil {
+	if err := r.checkRules(rules); err != nil {
 		return err
 	}
 	r.known = names{tenants: c.Names, apps: rules.Reference}
@@ -202,6 +219,16 @@ func (r *replaying) run(ctx context.Context, args []string) (err error) {
 	}
 	parts := max(min(r.atOnce, len(planned)), 1)
 	runner.Rate = rate * megabyte / float64(parts)
+	doc := replayDocument{Alerts: []alertDocument{}}
+	if j.Request.Join != "" {
+		ledger, err := r.survey(ctx, runner, j, decoder, c.Tenant(), parts)
+		if err != nil {
+			return err
+		}
+		rules = rules.Joined(ledger)
+		sum := ledger.Summary(j.Request.Tenants)
+		doc.Issuance = &sum
+	}
 	bars := newBars(r.sys, planned)
 	runner.Page = bars.page
 	stop := bars.watch()
@@ -215,7 +242,7 @@ func (r *replaying) run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	doc := replayDocument{Replay: status, Alerts: []alertDocument{}}
+	doc.Replay = status
 	var found []foundAlert
 	for result, err := range runner.Results(ctx, j) {
 		if err != nil {
@@ -283,6 +310,8 @@ func flagOf(field string) string {
 		return "--" + strings.TrimSuffix(field, "s")
 	case "dryRun":
 		return "--dry-run"
+	case "calibrateFrom":
+		return "--calibrate-from"
 	}
 	return "--" + field
 }
@@ -291,6 +320,8 @@ func flagOf(field string) string {
 type replayDocument struct {
 	Replay *replay.Status  `json:"replay"`
 	Alerts []alertDocument `json:"alerts"`
+	// Issuance says what a join knew.
+	Issuance *issuance.Summary `json:"issuance,omitempty"`
 }
 
 // replayed adds what a replay knows of the alert.
@@ -371,6 +402,9 @@ func (p *page) replay(d *replayDocument) {
 	p.part("set aside", total(c.SetAside), c.SetAside, map[string][]string{}, nil)
 	p.label("findings", plain, fmt.Sprintf("%s new, %s known or repeated", number(s.Findings.New), number(s.Findings.Known)))
 	p.label("alerts", plain, fmt.Sprintf("%s new, %s known", number(s.Findings.AlertsNew), number(s.Findings.AlertsKnown)))
+	if d.Issuance != nil {
+		p.issuance(d.Issuance)
+	}
 	if n := len(d.Alerts) - len(shown); n > 0 {
 		p.line(faint, counted(int64(n), "alert")+" of rules that only observe, or that a suppression covers, not listed")
 	}

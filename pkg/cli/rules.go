@@ -10,6 +10,8 @@ import (
 
 	"github.com/assay-sec/assay/pkg/app"
 	"github.com/assay-sec/assay/pkg/config"
+	"github.com/assay-sec/assay/pkg/issuance"
+	"github.com/assay-sec/assay/pkg/replay"
 	"github.com/assay-sec/assay/pkg/rule"
 	"github.com/assay-sec/assay/pkg/rules"
 )
@@ -77,6 +79,8 @@ func newRulesList(sys *System) *cobra.Command {
 		}
 		p := newPage(sys.Out, sys.OutTerminal)
 		p.rules(docs)
+		p.end()
+		p.wrap(faint, 0, "With assay replay --join "+replay.JoinIssuance+" come "+strings.Join(joinRules(), ", ")+": assay rules show ID")
 		return p.flush()
 	}
 	return cmd
@@ -124,7 +128,7 @@ func newRulesDocs(sys *System) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = io.WriteString(sys.Out, rules.Markdown(all.Rules))
+			_, err = io.WriteString(sys.Out, rules.Markdown(all.Rules, issuance.Rules(nil)))
 			return err
 		},
 	}
@@ -143,11 +147,12 @@ func newRulesShow(sys *System) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		i := slices.IndexFunc(all.Rules, func(r *rule.Rule) bool { return r.ID == args[0] })
+		known := slices.Concat(all.Rules, issuance.Rules(nil))
+		i := slices.IndexFunc(known, func(r *rule.Rule) bool { return r.ID == args[0] })
 		if i < 0 {
 			return fmt.Errorf("there is no rule %q: assay rules list shows them", args[0])
 		}
-		r := all.Rules[i]
+		r := known[i]
 		p := newPage(sys.Out, sys.OutTerminal)
 		p.rule(r, rules.Knobs(all.Reference)[r.ID])
 		return p.flush()

@@ -8,10 +8,14 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/assay-sec/assay/pkg/issuance"
 	"github.com/assay-sec/assay/pkg/reference"
 	"github.com/assay-sec/assay/pkg/rule"
 	"github.com/assay-sec/assay/pkg/rules"
 )
+
+// suppressible returns the rules whose findings can be suppressed: the built-in ones, and those of joins.
+func suppressible() []*rule.Rule { return append(builtin(), issuance.Rules(nil)...) }
 
 // builtin returns the built-in rules. Which there are does not hang on reference data.
 func builtin() []*rule.Rule {

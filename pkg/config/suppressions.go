@@ -17,7 +17,7 @@ import (
 // suppressions reads which findings page nobody. Everything that makes one answerable is mandatory, and one that would match
 // whatever a rule finds is a mistake: a rule that nobody wants to hear of is switched to observe, where that can be seen.
 func (c *Config) suppressions(v value) {
-	known := ruleIDs(builtin())
+	known := ruleIDs(suppressible())
 	fields := map[string]bool{}
 	for _, f := range event.TextFields() {
 		fields[f.Path] = true

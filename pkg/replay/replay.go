@@ -116,7 +116,16 @@ type Request struct {
 	Notify  bool     `json:"notify"`            // subscribers hear of what it finds
 	Reason  string   `json:"reason"`            // why, for the audit
 	By      string   `json:"by"`                // who
+
+	// Join is JoinIssuance where rules are to know which tokens the sign-in logs issued; empty: they judge each record alone.
+	Join string `json:"join,omitempty"`
+	// CalibrateFrom is the beginning of what a join looks at to know what is usual; zero: its own default.
+	CalibrateFrom time.Time `json:"calibrateFrom,omitzero"`
 }
+
+// JoinIssuance joins the use of tokens with their issuance. What it takes to know is of many records at once, so it is for
+// replays that one process runs alone.
+const JoinIssuance = "issuance"
 
 // Check returns an Invalid for a request that cannot be served. Whether sources, rules and tenants are there is for the
 // caller to know.
@@ -150,6 +159,14 @@ func (r *Request) Check(now time.Time) error {
 		return &Invalid{"by", fmt.Sprintf("is longer than %d bytes", maxName)}
 	case r.DryRun && r.Notify:
 		return &Invalid{"notify", "makes no sense with dryRun, which stores nothing to tell of"}
+	case r.Join != "" && r.Join != JoinIssuance:
+		return &Invalid{"join", "is none that there is: " + JoinIssuance}
+	case r.Join == "" && !r.CalibrateFrom.IsZero():
+		return &Invalid{"calibrateFrom", "is for join alone"}
+	case r.CalibrateFrom.After(r.From):
+		return &Invalid{"calibrateFrom", "is after from"}
+	case !r.CalibrateFrom.IsZero() && r.To.Sub(r.CalibrateFrom) > MaxWindow:
+		return &Invalid{"calibrateFrom", fmt.Sprintf("is more than %d days before to", int(MaxWindow.Hours()/24))}
 	}
 	return nil
 }

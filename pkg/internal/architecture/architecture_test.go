@@ -42,7 +42,7 @@ var layers = [][]string{
 	{"pkg/notify/outbound"},
 	{"pkg/notify"},
 	{"pkg/store"},
-	{"pkg/access", "pkg/learn", "pkg/rules", "pkg/sigma", "pkg/suppress"},
+	{"pkg/access", "pkg/issuance", "pkg/learn", "pkg/rules", "pkg/sigma", "pkg/suppress"},
 	{"pkg/alert"},
 	{"pkg/reference"},
 	{"pkg/rule"},
@@ -52,7 +52,7 @@ var layers = [][]string{
 }
 
 // pure packages decide. They do no I/O and read no clock, so the same record always gets the same answer.
-var pure = []string{"pkg/event", "pkg/rule", "pkg/rules", "pkg/sigma", "pkg/alert", "pkg/suppress", "pkg/learn"}
+var pure = []string{"pkg/event", "pkg/rule", "pkg/rules", "pkg/sigma", "pkg/alert", "pkg/suppress", "pkg/learn", "pkg/issuance"}
 
 // impure is what pure packages may not import.
 var impure = []string{"os", "net", "net/http", "net/rpc", "database/sql", "log", "log/slog", "syscall", "os/exec"}
