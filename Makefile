@@ -65,7 +65,7 @@ SIGMA_MOD := -mod=mod -modfile=$(CURDIR)/bin/sigma.mod
 
 .PHONY: gates
 gates: go sigma-mod ## Hold the speed and the allocations to their targets
-	@$(GO) test -count 1 -p 1 -run '$(GATES)' ./pkg/bench ./pkg/decode ./pkg/rules
+	@$(GO) test -count 1 -p 1 -run '$(GATES)' ./pkg/bench ./pkg/decode ./pkg/rules ./functions
 	@$(GO) test $(SIGMA) $(SIGMA_MOD) -count 1 .
 
 .PHONY: sigma-mod
@@ -98,6 +98,7 @@ race: go ## Run the tests over and over, shuffled and on several processor count
 .PHONY: bench
 bench: build sigma-mod ## Measure the path, the rules and the whole process against their yardsticks
 	@$(GO) run ./pkg/bench/measure bin/assay
+	@echo && $(GO) run ./pkg/bench/measure -rounds 3 -replay 100000 bin/assay
 	@$(GO) test -count 1 -v -run '^TestCost$$' ./functions -cost || echo "some bounds are missed, see above; a busy machine misses them, too"
 	@echo && $(GO) run $(SIGMA) $(SIGMA_MOD) .
 
@@ -170,8 +171,9 @@ executables: go ## Build the executables of all platforms into dist/, reproducib
 	@cat dist/SHA256SUMS
 
 .PHONY: soak
-soak: build ## Run 5 GB through assay and show that its memory stays flat (SOAK=GB); kill the handler in 100,000 events
+soak: build ## Run 5 GB through assay and show that its memory stays flat (SOAK=GB); replay a million records; kill the handler in 100,000 events
 	@$(GO) run ./pkg/bench/measure -soak $${SOAK:-5} bin/assay
+	@$(GO) run ./pkg/bench/measure -rounds 1 -replay 1000000 bin/assay
 	@$(GO) test -count 1 -timeout 30m -v -run 'TestKills' ./functions -kill-events 100000 -kills 15
 	@$(GO) test -count 1 -timeout 30m -tags peers -run TestTheWindowOfAHub ./$(PEERS)/eventhubs -events 200000
 

@@ -238,16 +238,13 @@ func (r *replaying) run(ctx context.Context, args []string) (err error) {
 		return fmt.Errorf("interrupted: what was found until then is kept; to go on: %s",
 			r.sys.command(slices.Concat([]string{"replay", "--resume", j.ID}, r.store.args())...))
 	}
-	status, err := runner.Status(ctx, j.ID)
+	status, results, err := runner.Outcome(ctx, j.ID)
 	if err != nil {
 		return err
 	}
 	doc.Replay = status
 	var found []foundAlert
-	for result, err := range runner.Results(ctx, j) {
-		if err != nil {
-			return err
-		}
+	for _, result := range results {
 		doc.Alerts = append(doc.Alerts, newAlertDocument(&result.Alert, r.known).replayed(result.New, result.AlertNew))
 		if r.export.path == "" {
 			continue

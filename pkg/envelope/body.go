@@ -18,7 +18,7 @@ type Messages struct {
 	limit  int
 	levels int // of strings in strings
 
-	quoted layered // where the messages stand, in strings
+	quoted layered // where the messages stand, in strings; or the only message
 	at     int
 	next   state
 
@@ -37,7 +37,7 @@ const (
 	atText          // all of it is a message
 	atString        // the only message, behind its opening quote
 	atElement       // an element of the array of messages
-	atBytes         // all of buf is a message, not in JSON
+	atPlain         // quoted.raw is the message, in no string
 	atDebris        // what should not be there
 )
 
@@ -76,12 +76,18 @@ func Body(body string, o Origin) *Messages {
 
 // Message returns the records of one message as its sender wrote it: JSON of any shape that Reader reads, or gzip of it.
 // The origins are o with the place of the record in the message. A message that a binary binding of the host hands on has
-// the same records, and the same is wrong with it. The body belongs to the Messages from now on.
-func Message(body []byte, o Origin) *Messages {
-	m := &Messages{origin: o, limit: MaxRecord}
-	m.hold("")
-	m.buf, m.next = body, atBytes
+// the same records, and the same is wrong with it.
+func Message(text string, o Origin) *Messages {
+	m := &Messages{limit: MaxRecord}
+	m.begin(text, o)
 	return m
+}
+
+// begin makes the message all that m holds.
+func (m *Messages) begin(text string, o Origin) {
+	m.origin, m.text.seen = o, 0
+	m.hold("")
+	m.quoted.raw, m.next = text, atPlain
 }
 
 // open starts to read text that lies in strings and returns its first character.
@@ -136,12 +142,16 @@ func (m *Messages) message() *Broken {
 		return bad
 	case atElement:
 		return m.element()
-	case atBytes:
+	case atPlain:
 		m.next = atEnd
-		body := m.buf
+		text := m.quoted.raw
+		if !strings.HasPrefix(text, gzipMagic) {
+			return m.usePlain(text)
+		}
+		m.buf = append(m.buf[:0], text...)
 		bad := m.useBytes("")
-		if bad != nil && bad.Reason == reasonGzip {
-			bad.Copy = excerpt(base64.StdEncoding.EncodeToString(body[:min(len(body), MaxCopy)]))
+		if bad != nil {
+			bad.Copy = excerpt(base64.StdEncoding.EncodeToString(m.buf[:min(len(m.buf), MaxCopy)]))
 		}
 		return bad
 	default:
@@ -276,7 +286,11 @@ func (m *Messages) useBytes(encoded string) *Broken {
 		m.text.window = newWindow(m.inflated, lookAhead)
 		return nil
 	}
-	text := string(m.buf)
+	return m.usePlain(string(m.buf))
+}
+
+// usePlain makes text, which is in no string and not compressed, the message at hand.
+func (m *Messages) usePlain(text string) *Broken {
 	start := trimBlank(strings.TrimPrefix(text, byteOrderMark))
 	if start != "" && strings.IndexByte(`{["`, start[0]) < 0 {
 		return m.broken(reasonUnknown, "the message is neither JSON nor compressed JSON", text)

@@ -3,8 +3,10 @@ package envelope
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -45,9 +47,48 @@ func TestMessageReadsWhatABinaryBindingHandsOn(t *testing.T) {
 		o := Origin{Source: "hub", Partition: "1", Sequence: 7}
 		live := Body(plainQuote(`["`+base64.StdEncoding.EncodeToString([]byte(message))+`"]`), o)
 		wantRecords, wantBroken := drain(t, live)
-		records, broken := drain(t, Message([]byte(message), o))
+		records, broken := drain(t, Message(message, o))
 		if !reflect.DeepEqual(records, wantRecords) || !reflect.DeepEqual(broken, wantBroken) {
 			t.Errorf("%s:\n got %v %v\nwant %v %v", name, records, broken, wantRecords, wantBroken)
 		}
+	}
+}
+
+// What went before in a batch changes nothing about a message.
+func TestBatchIsItsMessages(t *testing.T) {
+	t.Parallel()
+	texts := []string{
+		`{"records":[{"id":"1"},{"id":"2"}]}`, zip(`{"records":[{"id":"1"}]}`), zip(`{"id":"1"}`)[:9], `"{\"id\":\"1\"}"`, "hello", "", `{"records":[{"id":`,
+		`{"id":"1"}`, zip(`[{"id":"1"},{"id":"2"}]`), `[{"id":"1"}]`,
+	}
+	var b Batch
+	var want []string
+	tell := func(rec Record, err error) string {
+		return rec.Origin.String() + " " + rec.Body + " " + fmt.Sprint(err)
+	}
+	for range 2 { // each behind each kind
+		for i, text := range texts {
+			o := Origin{Source: "hub", Partition: "1", Sequence: int64(len(want)), Line: int64(i)}
+			b.Add(text, o)
+			for m := Message(text, o); ; {
+				rec, err := m.Next()
+				if errors.Is(err, io.EOF) {
+					break
+				}
+				want = append(want, tell(rec, err))
+			}
+		}
+		slices.Reverse(texts)
+	}
+	var got []string
+	for {
+		rec, err := b.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		got = append(got, tell(rec, err))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }

@@ -60,7 +60,7 @@ type Record struct {
 // Broken is a part of a transport that could not be split into records. It is an error for one part: the reader goes on
 // behind it.
 type Broken struct {
-	// Reason is what is counted: "invalid-json", "invalid-csv", "invalid-gzip", "record-too-large", or
+	// Reason is what is counted: "invalid-json", "invalid-csv", "invalid-gzip", "invalid-avro", "record-too-large", or
 	// "unrecognised-format" for a file or message that is none of these.
 	Reason string
 	Detail string // one sentence for a person

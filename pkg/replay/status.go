@@ -35,6 +35,16 @@ type Findings struct {
 
 // Status returns how the replay stands, or store.ErrNotFound.
 func (r *Runner) Status(ctx context.Context, id string) (*Status, error) {
+	return r.status(ctx, id, func(*Result) {})
+}
+
+// Outcome is Status with what the replay found, by alert id.
+func (r *Runner) Outcome(ctx context.Context, id string) (s *Status, found []Result, err error) {
+	s, err = r.status(ctx, id, func(result *Result) { found = append(found, *result) })
+	return s, found, err
+}
+
+func (r *Runner) status(ctx context.Context, id string, of func(*Result)) (*Status, error) {
 	j, err := r.Documents.Job(ctx, id)
 	if err != nil {
 		return nil, err
@@ -49,6 +59,7 @@ func (r *Runner) Status(ctx context.Context, id string) (*Status, error) {
 		if err != nil {
 			return nil, err
 		}
+		of(&result)
 		s.Findings.New += result.New
 		if result.AlertNew {
 			s.Findings.AlertsNew++
@@ -89,7 +100,7 @@ type Result struct {
 	AlertNew bool        // nobody else has found anything for it
 }
 
-// Results yields what the replay found, by alert id. It asks the store: nothing was counted on the way.
+// Results yields what the replay found, by alert id. It asks the store, which counts: nothing was counted on the way.
 func (r *Runner) Results(ctx context.Context, j *Job) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
 		all, err := r.Documents.touched(ctx, j.ID)
@@ -135,18 +146,11 @@ func (r *Runner) result(ctx context.Context, j *Job, t touched, dry []alert.Find
 	if err != nil {
 		return Result{}, fmt.Errorf("read alert %s: %w", t.Alert, err)
 	}
-	out := Result{Alert: a, AlertNew: true}
-	for f, err := range r.Store.Findings(ctx, t.Tenant, t.Alert) {
-		if err != nil {
-			return Result{}, fmt.Errorf("count the findings of alert %s: %w", t.Alert, err)
-		}
-		if f.From.Run == j.ID {
-			out.New++
-		} else {
-			out.AlertNew = false
-		}
+	n, err := r.Store.CountFindings(ctx, t.Tenant, t.Alert, j.ID)
+	if err != nil {
+		return Result{}, err
 	}
-	return out, nil
+	return Result{Alert: a, New: n, AlertNew: n >= a.Count}, nil // a was read before: it may have grown
 }
 
 func byTime(a, b alert.Finding) int {

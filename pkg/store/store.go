@@ -70,6 +70,9 @@ type Store interface {
 	// recorded with their evidence, the others as their Claim. The caller may use the store between two of them.
 	Findings(ctx context.Context, tenant string, id alert.ID) iter.Seq2[alert.Finding, error]
 
+	// CountFindings returns how many findings of the alert the run has made, or ErrNotFound if there is no such alert.
+	CountFindings(ctx context.Context, tenant string, id alert.ID, run string) (int64, error)
+
 	// Update changes what belongs to analysts: status, verdict and history; see alert.Alert.Mark. Whatever else change does
 	// to the alert is lost. change may run again if somebody else was faster, and must not use the store; its error
 	// is returned as it is and nothing is changed. ErrConflict means that others were faster too often.

@@ -40,13 +40,17 @@ const (
 func main() {
 	rounds := flag.Int("rounds", 5, "how often each contender runs")
 	records := flag.Int("records", 275_000, "how many records the file has that whole processes read; a gigabyte by default")
+	again := flag.Int("replay", 0, "instead, replay so many records out of Capture, and a tenth of them")
 	soak := flag.Float64("soak", 0, "instead, run so many gigabytes through assay")
 	flag.Parse()
 	if flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "usage: measure [-rounds N] [-records N] [-soak GB] ASSAY")
+		fmt.Fprintln(os.Stderr, "usage: measure [-rounds N] [-records N] [-replay N] [-soak GB] ASSAY")
 		os.Exit(1)
 	}
 	run := func() error { return all(flag.Arg(0), *records, *rounds) }
+	if *again > 0 {
+		run = func() error { return replays(flag.Arg(0), *again, *rounds) }
+	}
 	if *soak > 0 {
 		run = func() error { return endure(flag.Arg(0), *soak) }
 	}
@@ -85,7 +89,7 @@ func all(assay string, records, rounds int) error {
 		fmt.Println("skipped: there is no python3 to compare with")
 	}
 	fmt.Printf("whole process, %d workers in assay\n", runtime.NumCPU())
-	if err := compare(rounds, records, size, contenders); err != nil {
+	if _, err := compare(rounds, records, size, contenders); err != nil {
 		return err
 	}
 	if programs.told {
@@ -100,7 +104,7 @@ type finders struct {
 	told     bool
 }
 
-var findingsOf = regexp.MustCompile(`"findings":\s*(\d+)`)
+var findingsOf = regexp.MustCompile(`"(?:findings|matches)":\s*(\d+)`)
 
 // run measures a program that prints JSON with the number of its findings.
 func (f *finders) run(name, path string, args ...string) contender {
@@ -151,22 +155,24 @@ func run(in io.Reader, out io.Writer, path string, args ...string) (time.Duratio
 	return state.UserTime() + state.SystemTime(), peak, nil
 }
 
-// compare runs the contenders in turn and prints a line for each. Ratios are to the first.
-func compare(rounds, records int, size int64, all []contender) error {
+// compare runs the contenders in turn, prints a line for each, and returns their medians. Ratios are to the first.
+func compare(rounds, records int, size int64, all []contender) ([]time.Duration, error) {
 	used, peaks := make([][]time.Duration, len(all)), make([]int64, len(all))
 	for range rounds {
 		for i, c := range all {
 			d, peak, err := c.run()
 			if err != nil {
-				return err
+				return nil, err
 			}
 			used[i], peaks[i] = append(used[i], d), max(peaks[i], peak)
 		}
 	}
 	fmt.Printf("  %-42s %10s %10s %8s %7s %9s\n", "", "µs/record", "(best)", "MB/s", "ratio", "peak MB")
 	base := median(used[0])
+	medians := make([]time.Duration, len(all))
 	for i, c := range all {
 		m := median(used[i])
+		medians[i] = m
 		perRecord := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 / float64(records) }
 		peak := ""
 		if peaks[i] > 0 {
@@ -175,7 +181,7 @@ func compare(rounds, records int, size int64, all []contender) error {
 		fmt.Printf("  %-42s %10.2f %10.2f %8.0f %6.1fx %s\n", c.name, perRecord(m), perRecord(slices.Min(used[i])),
 			float64(size)/1e6/m.Seconds(), float64(base)/float64(m), peak)
 	}
-	return nil
+	return medians, nil
 }
 
 func median(d []time.Duration) time.Duration {

@@ -77,7 +77,7 @@ func (s *Source) Plan(ctx context.Context, arrived replay.Window) (replay.Plan, 
 
 // Open reads a blob. A position is how many records and broken parts come before it.
 func (s *Source) Open(ctx context.Context, r replay.Range, position string) (replay.Reader, error) {
-	body, err := s.Container.Read(ctx, r.Partition)
+	body, err := s.Container.Read(ctx, r.Partition, 0, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net/http"
+	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 )
 
@@ -62,24 +65,32 @@ func (c *Container) List(ctx context.Context, prefix string) iter.Seq2[Blob, err
 	}
 }
 
-// Read reads a blob from its beginning. A connection that breaks is taken up where it was.
-func (c *Container) Read(ctx context.Context, name string) (io.ReadCloser, error) {
-	resp, err := c.client.NewBlobClient(name).DownloadStream(ctx, nil)
+// Read reads a blob from an offset on, count bytes or, with 0, to its end. Behind its end there is nothing. A connection that
+// breaks is taken up where it was.
+func (c *Container) Read(ctx context.Context, name string, offset, count int64) (io.ReadCloser, error) {
+	resp, err := c.client.NewBlobClient(name).DownloadStream(ctx, &blob.DownloadStreamOptions{Range: blob.HTTPRange{Offset: offset, Count: count}})
+	if refused := (*azcore.ResponseError)(nil); errors.As(err, &refused) && refused.StatusCode == http.StatusRequestedRangeNotSatisfiable {
+		return io.NopCloser(strings.NewReader("")), nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read blob %s: %w", name, err)
 	}
 	return resp.NewRetryReader(ctx, nil), nil
 }
 
-// Counted counts what is read.
+// Counted counts what is read, and remembers what ended it.
 type Counted struct {
 	io.Reader
-	N int64
+	N   int64
+	Err error // nil, too, at a plain end
 }
 
 // Read implements io.Reader.
 func (c *Counted) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
 	c.N += int64(n)
+	if err != nil && !errors.Is(err, io.EOF) {
+		c.Err = err
+	}
 	return n, err
 }

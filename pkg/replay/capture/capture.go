@@ -3,6 +3,7 @@
 package capture
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -13,8 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/hamba/avro/v2/ocf"
 
 	"github.com/assay-sec/assay/pkg/envelope"
 	"github.com/assay-sec/assay/pkg/replay"
@@ -83,62 +82,111 @@ func (s *Source) Plan(ctx context.Context, arrived replay.Window) (replay.Plan, 
 	return plan, nil
 }
 
-// Open reads a file. A position is how many events come before it.
+// Open reads a file. A position is BYTE+EVENTS: where a block begins, and how many of its events come before the position. What
+// lies in front of the block is not read again, but for the header.
 func (s *Source) Open(ctx context.Context, r replay.Range, position string) (replay.Reader, error) {
-	body, err := s.Container.Read(ctx, r.From)
-	if err != nil {
-		return nil, err
-	}
-	out := &reader{s: s, r: r, body: body, size: &blobs.Counted{Reader: body}}
-	if err := out.start(position); err != nil {
-		return nil, errors.Join(fmt.Errorf("read captured file %s: %w", r.From, err), body.Close())
+	out := &reader{s: s, r: r}
+	if err := out.open(ctx, position); err != nil {
+		return nil, errors.Join(fmt.Errorf("read captured file %s: %w", r.From, err), out.Close())
 	}
 	return out, nil
 }
 
 type reader struct {
-	s    *Source
-	r    replay.Range
+	s *Source
+	r replay.Range
+
 	body io.Closer
-	size *blobs.Counted
-	in   *ocf.Decoder
-	at   int64
-	told int64
+	src  *blobs.Counted
+	in   *container
+	bad  *damage // of the header: there are no events
+
+	read int64 // bytes that no page has told of
+	at   int64 // how far pages have told of
 }
 
-// eventData is what we read of the record EventData; its Body is null or bytes.
-type eventData struct {
-	SequenceNumber  int64  `avro:"SequenceNumber"`
-	EnqueuedTimeUtc string `avro:"EnqueuedTimeUtc"`
-	Body            any    `avro:"Body"`
-}
-
-func (r *reader) start(position string) (err error) {
-	if r.in, err = ocf.NewDecoder(r.size); err != nil {
+// open opens the file at a position.
+func (r *reader) open(ctx context.Context, position string) error {
+	var at, events, most int64
+	if position != "" {
+		var err error
+		if at, events, err = parsePosition(position); err != nil {
+			return err
+		}
+		most = maxHeader
+	}
+	if err := r.request(ctx, 0, most); err != nil {
 		return err
 	}
-	to := int64(0)
-	if position != "" {
-		if to, err = strconv.ParseInt(position, 10, 64); err != nil {
-			return err
+	buf := bufio.NewReaderSize(r.src, readAhead)
+	head, err := readHeader(buf)
+	switch {
+	case r.src.Err != nil:
+		return r.src.Err
+	case errors.As(err, &r.bad):
+		if position != "" {
+			r.bad = nil // a page has told of it
+		}
+		return nil
+	}
+	if position == "" {
+		r.in = newContainer(head, buf, r.src, 0)
+		return nil
+	}
+	if err := r.request(ctx, at, 0); err != nil {
+		return err
+	}
+	buf.Reset(r.src)
+	r.in = newContainer(head, buf, r.src, at)
+	for range events {
+		if _, err := r.in.next(); err != nil {
+			return fmt.Errorf("go to %s: %w", position, err)
 		}
 	}
-	for ; r.at < to; r.at++ {
-		var e eventData
-		if !r.in.HasNext() {
-			return errors.Join(fmt.Errorf("it ends at event %d of %d", r.at, to), r.in.Error())
-		}
-		if err := r.in.Decode(&e); err != nil {
-			return err
-		}
-	}
-	r.told = r.size.N
+	r.at = r.in.offset()
 	return nil
+}
+
+// request asks for the file from a byte on, most bytes or, with 0, all.
+func (r *reader) request(ctx context.Context, from, most int64) error {
+	if err := r.Close(); err != nil {
+		return err
+	}
+	body, err := r.s.Container.Read(ctx, r.r.From, from, most)
+	if err != nil {
+		return err
+	}
+	r.body = body
+	r.src = &blobs.Counted{Reader: body}
+	return nil
+}
+
+// parsePosition is the inverse of position.
+func parsePosition(position string) (at, events int64, err error) {
+	byteAt, count, found := strings.Cut(position, "+")
+	if !found {
+		return 0, 0, fmt.Errorf("%q is no position", position)
+	}
+	if at, err = strconv.ParseInt(byteAt, 10, 64); err == nil {
+		events, err = strconv.ParseInt(count, 10, 64)
+	}
+	if err != nil || at < 0 || events < 0 {
+		return 0, 0, fmt.Errorf("%q is no position", position)
+	}
+	return at, events, nil
 }
 
 // Next implements replay.Reader.
 func (r *reader) Next(context.Context) (replay.Page, error) {
-	parts := &envelope.Parts{}
+	page := &envelope.Batch{}
+	if r.in == nil {
+		if r.bad == nil {
+			return replay.Page{}, io.EOF
+		}
+		page.AddBroken(r.broken(0, r.bad))
+		r.bad = nil
+		return replay.Page{Records: page, Position: "0+0", Bytes: r.src.N, Units: r.r.Units}, nil
+	}
 	most, bytes := r.s.PageEvents, r.s.PageBytes
 	if most <= 0 {
 		most = pageEvents
@@ -147,42 +195,35 @@ func (r *reader) Next(context.Context) (replay.Page, error) {
 		bytes = pageBytes
 	}
 	n := 0
-	for ; n < most && bytes > 0 && r.in.HasNext(); n++ {
-		var e eventData
-		if err := r.in.Decode(&e); err != nil {
-			return replay.Page{}, fmt.Errorf("read event %d of captured file %s: %w", r.at, r.r.From, err)
+	for ; n < most && bytes > 0; n++ {
+		at := r.in.block.at
+		e, err := r.in.next()
+		bad := (*damage)(nil)
+		if errors.Is(err, io.EOF) {
+			break
+		} else if errors.As(err, &bad) {
+			page.AddBroken(r.broken(at, bad))
+			continue
+		} else if err != nil {
+			return replay.Page{}, fmt.Errorf("read captured file %s: %w", r.r.From, err)
 		}
-		r.at++
-		body, _ := e.Body.([]byte)
-		bytes -= len(body)
-		split(parts, body, envelope.Origin{Source: r.s.Hub, Partition: r.r.Partition, Sequence: e.SequenceNumber, Enqueued: enqueued(e.EnqueuedTimeUtc)})
-	}
-	if err := r.in.Error(); err != nil {
-		return replay.Page{}, fmt.Errorf("read captured file %s behind event %d: %w", r.r.From, r.at, err)
+		bytes -= len(e.body)
+		page.Add(e.body, envelope.Origin{Source: r.s.Hub, Partition: r.r.Partition, Sequence: e.sequence, Enqueued: enqueued(e.enqueued)})
 	}
 	if n == 0 {
 		return replay.Page{}, io.EOF
 	}
-	read := r.size.N - r.told
-	r.told = r.size.N
-	return replay.Page{Records: parts, Position: strconv.FormatInt(r.at, 10), Bytes: read, Units: read}, nil
+	p := replay.Page{
+		Records: page, Position: fmt.Sprintf("%d+%d", r.in.block.at, r.in.block.done),
+		Bytes: r.src.N - r.read, Units: r.in.offset() - r.at,
+	}
+	r.read, r.at = r.src.N, r.in.offset()
+	return p, nil
 }
 
-// split adds the records of a message.
-func split(parts *envelope.Parts, body []byte, o envelope.Origin) {
-	m := envelope.Message(body, o)
-	for {
-		rec, err := m.Next()
-		part := (*envelope.Broken)(nil)
-		switch {
-		case err == nil:
-			parts.Add(rec)
-		case errors.As(err, &part):
-			parts.AddBroken(part)
-		default:
-			return // io.EOF: a message in memory has no other end
-		}
-	}
+// broken is the part of the file that cannot be read.
+func (r *reader) broken(at int64, bad *damage) *envelope.Broken {
+	return &envelope.Broken{Reason: "invalid-avro", Detail: bad.Error(), Origin: envelope.Origin{Source: fmt.Sprintf("%s:%d", r.r.From, at)}}
 }
 
 // enqueued reads the time as Capture writes it, "9/14/2016 6:40:50 PM", or in the form of RFC 3339.
@@ -196,4 +237,11 @@ func enqueued(s string) time.Time {
 }
 
 // Close implements replay.Reader.
-func (r *reader) Close() error { return r.body.Close() }
+func (r *reader) Close() error {
+	if r.body == nil {
+		return nil
+	}
+	body := r.body
+	r.body = nil
+	return body.Close()
+}

@@ -263,13 +263,17 @@ func (r *reader) receive(ctx context.Context, count int) ([]*azeventhubs.Receive
 // page makes a page of events, but for those that are not of the range.
 func (r *reader) page(events []*azeventhubs.ReceivedEventData) replay.Page {
 	p := replay.Page{}
-	in := &messages{hub: r.s.o.Hub, partition: r.partition}
+	in := &envelope.Batch{}
 	for _, e := range events {
 		p.Bytes += int64(len(e.Body))
 		if e.SequenceNumber < r.next || e.SequenceNumber > r.last {
 			continue
 		}
-		in.events = append(in.events, e)
+		o := envelope.Origin{Source: r.s.o.Hub, Partition: r.partition, Sequence: e.SequenceNumber} // as the live path gives it
+		if e.EnqueuedTime != nil {
+			o.Enqueued = e.EnqueuedTime.UTC()
+		}
+		in.Add(string(e.Body), o)
 	}
 	at := r.last
 	if n := len(events); n > 0 {
@@ -292,34 +296,4 @@ func (r *reader) Close() error {
 		return fmt.Errorf("end reading partition %s of event hub %s: %w", r.partition, r.s.o.Hub, err)
 	}
 	return nil
-}
-
-// messages are the records of events, split as they are asked for. Their places are those that the live path gives.
-type messages struct {
-	hub, partition string
-	events         []*azeventhubs.ReceivedEventData
-	at             *envelope.Messages
-}
-
-// Next implements pipeline.Source.
-func (m *messages) Next() (envelope.Record, error) {
-	for {
-		if m.at != nil {
-			rec, err := m.at.Next()
-			if !errors.Is(err, io.EOF) {
-				return rec, err
-			}
-			m.at = nil
-		}
-		if len(m.events) == 0 {
-			return envelope.Record{}, io.EOF
-		}
-		e := m.events[0]
-		m.events = m.events[1:]
-		o := envelope.Origin{Source: m.hub, Partition: m.partition, Sequence: e.SequenceNumber}
-		if e.EnqueuedTime != nil {
-			o.Enqueued = e.EnqueuedTime.UTC()
-		}
-		m.at = envelope.Message(e.Body, o)
-	}
 }

@@ -326,6 +326,27 @@ func partitions(q store.Query) []string {
 	return out
 }
 
+// CountFindings implements store.Store.
+func (s *Store) CountFindings(ctx context.Context, tenant string, id alert.ID, run string) (int64, error) {
+	count := int64(0)
+	pk, _, err := s.find(ctx, tenant, id)
+	if err == nil {
+		params := []azcosmos.QueryParameter{{Name: "@alert", Value: findingID(id, "")}, {Name: "@run", Value: run}}
+		for rows, rerr := range s.pages(ctx, containerAlerts, pk, "SELECT VALUE COUNT(1) FROM c WHERE STARTSWITH(c.id, @alert) AND c.run = @run", params) {
+			err = rerr
+			for _, row := range rows { // a page counts what it has looked at
+				n := int64(0)
+				err = errors.Join(err, json.Unmarshal(row, &n))
+				count += n
+			}
+		}
+	}
+	if err != nil {
+		return 0, fmt.Errorf("count the findings of alert %.40q: %w", id, err)
+	}
+	return count, nil
+}
+
 // Findings yields the findings of an alert. A page is asked for when its turn comes.
 func (s *Store) Findings(ctx context.Context, tenant string, id alert.ID) iter.Seq2[alert.Finding, error] {
 	return func(yield func(alert.Finding, error) bool) {

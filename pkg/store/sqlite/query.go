@@ -198,6 +198,18 @@ func (s *Store) Findings(ctx context.Context, tenant string, id alert.ID) iter.S
 	}
 }
 
+// CountFindings implements store.Store.
+func (s *Store) CountFindings(ctx context.Context, tenant string, id alert.ID, run string) (count int64, err error) {
+	n, _, err := s.find(ctx, tenant, id)
+	if err == nil {
+		err = s.reader(ctx, func() error { return s.stmt.countFindings.QueryRowContext(ctx, n, run).Scan(&count) })
+	}
+	if err != nil {
+		return 0, fmt.Errorf("count the findings of alert %s: %w", id, err)
+	}
+	return count, nil
+}
+
 // findings returns the findings that follow the one of the given time and id.
 func (s *Store) findings(ctx context.Context, n int64, id alert.ID, at, last string) ([]alert.Finding, error) {
 	var out []alert.Finding

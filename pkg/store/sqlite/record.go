@@ -16,7 +16,7 @@ import (
 type statements struct {
 	alert, insertAlert, updateAlert, expireAlert, finding, insertFinding, setAside *sql.Stmt // on the connection that writes
 
-	document, findings *sql.Stmt // on those that read
+	document, findings, countFindings *sql.Stmt // on those that read
 }
 
 func (p *statements) prepare(ctx context.Context, write, read *sql.DB) error {
@@ -38,6 +38,7 @@ func (p *statements) prepare(ctx context.Context, write, read *sql.DB) error {
 		{&p.document, read, `SELECT doc FROM alerts WHERE n = ?`},
 		{&p.findings, read, `SELECT id, at, event, stage, severity, strength, place, run, doc, suppression FROM findings
 			WHERE alert = ? AND (at, id) > (?, ?) ORDER BY at, id LIMIT ?`},
+		{&p.countFindings, read, `SELECT COUNT(*) FROM findings WHERE alert = ? AND run = ?`},
 	} {
 		var err error
 		*s.into, err = s.db.PrepareContext(ctx, s.text) //nolint:sqlclosecheck // it ends with the database

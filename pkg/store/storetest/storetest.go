@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	}{
 		{"creates an alert", creates},
 		{"knows a finding again", knowsAgain},
+		{"counts the findings of a run", countsByRun},
 		{"tells known from new", tellsKnownFromNew},
 		{"refuses findings of several alerts", refusesMixedGroups},
 		{"takes many findings at once", takesMany},
@@ -105,6 +106,28 @@ func knowsAgain(t *testing.T, s store.Store) {
 	same(t, "the alert after the second time", again.Alert, first.Alert)
 	same(t, "the alert that is read", get(t, s, fs[0].AlertID), first.Alert)
 	same(t, "the findings", list(t, s.Findings(t.Context(), tenantA, fs[0].AlertID)), before)
+}
+
+func countsByRun(t *testing.T, s store.Store) {
+	fs := findings(alert.MaxEvidenced + 200) // some are claims
+	for i := range fs {
+		if fs[i].From.Run = "run-1"; i >= 30 {
+			fs[i].From.Run = "run-2"
+		}
+	}
+	record(t, s, fs[:40])
+	record(t, s, fs)
+	other := finding(0, key("app-2"))
+	other.From.Run = "run-1"
+	record(t, s, []alert.Finding{other})
+	for run, want := range map[string]int64{"run-1": 30, "run-2": int64(len(fs)) - 30, "run-3": 0} {
+		if n, err := s.CountFindings(t.Context(), tenantA, fs[0].AlertID, run); err != nil || n != want {
+			t.Errorf("%s has made %d findings (%v), want %d", run, n, err, want)
+		}
+	}
+	if n, err := s.CountFindings(t.Context(), tenantB, fs[0].AlertID, "run-1"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("of another tenant: %d, %v", n, err)
+	}
 }
 
 func tellsKnownFromNew(t *testing.T, s store.Store) {
