@@ -12,8 +12,8 @@ import (
 
 	"github.com/hamba/avro/v2/ocf"
 
-	"github.com/assay-sec/assay/pkg/bench/captured"
 	"github.com/assay-sec/assay/pkg/bench/corpus"
+	"github.com/assay-sec/assay/pkg/bench/corpus/captured"
 )
 
 // A replay out of Capture may cost so many times what detecting in the same records as a file does. make bench holds it to

@@ -11,7 +11,7 @@ import (
 
 	"github.com/hamba/avro/v2/ocf"
 
-	"github.com/assay-sec/assay/pkg/bench/captured"
+	"github.com/assay-sec/assay/pkg/bench/corpus/captured"
 )
 
 // replays prints what a replay of the records out of Capture costs beside what assay detect costs on them as a file, and its peak

@@ -14,7 +14,7 @@ import (
 
 	"github.com/hamba/avro/v2/ocf"
 
-	"github.com/assay-sec/assay/pkg/bench/captured"
+	"github.com/assay-sec/assay/pkg/bench/corpus/captured"
 	"github.com/assay-sec/assay/pkg/envelope"
 	"github.com/assay-sec/assay/pkg/replay"
 	"github.com/assay-sec/assay/pkg/replay/blobs"
