@@ -85,6 +85,8 @@ const (
 	batchBytes     = 1 << 20 // bytes of records handed to a worker at once
 	maxNames       = 256     // distinct category names that are counted by name
 	maxCopies      = 1000    // copies of set-aside records that one run stores, by reason
+	maxHeld        = 256     // findings and copies that wait to be stored together
+	maxHeldFor     = time.Second
 	maxRemembered  = 200_000 // findings of a run that are told apart for CountInRun
 	overflowedName = "(other)"
 )
@@ -134,10 +136,13 @@ func (p *Pipeline) Process(ctx context.Context, src Source, o Options) (*Report,
 	for b := range order {
 		<-b.done
 		if failed == nil && ctx.Err() == nil {
-			if failed = rec.record(ctx, b); failed != nil {
+			if failed = rec.take(ctx, b, len(order) == 0); failed != nil {
 				cancel()
 			}
 		}
+	}
+	if failed == nil && ctx.Err() == nil {
+		failed = rec.record(ctx)
 	}
 	report := rec.report
 	for range workers {
@@ -163,7 +168,7 @@ func (p *Pipeline) alone(ctx context.Context, src Source, o Options) (*Report, e
 		b, end = cut(src)
 		w.run(b)
 		if ctx.Err() == nil {
-			failed = rec.record(ctx, b)
+			failed = rec.take(ctx, b, end != nil)
 		}
 	}
 	w.addTo(rec.report)

@@ -228,17 +228,20 @@ func (f *flaky) Record(ctx context.Context, findings []alert.Finding) (store.Out
 }
 
 func TestAStoreThatFailsAndARunAgain(t *testing.T) {
+	one := Options{Workers: 1} // calls the store as often each time
 	want := memory(t)
-	if _, err := newPipeline(t, want).Process(t.Context(), &records{bodies: manyRecords()}, Options{}); err != nil {
+	whole := &flaky{Store: want}
+	if _, err := newPipeline(t, whole).Process(t.Context(), &records{bodies: manyRecords()}, one); err != nil {
 		t.Fatal(err)
 	}
 	wantAlerts, wantFindings := contents(t, want)
+	calls := -whole.n
 	for _, after := range []bool{false, true} {
-		for n := 1; n < 40; n += 13 {
+		for n := 1; n <= calls; n += max(calls/3-1, 1) {
 			s := memory(t)
-			_, err := newPipeline(t, &flaky{Store: s, n: n, after: after}).Process(t.Context(), &records{bodies: manyRecords()}, Options{})
+			_, err := newPipeline(t, &flaky{Store: s, n: n, after: after}).Process(t.Context(), &records{bodies: manyRecords()}, one)
 			if !errors.Is(err, store.ErrUnavailable) {
-				t.Fatalf("failing at %d: %v", n, err)
+				t.Fatalf("failing at %d of %d: %v", n, calls, err)
 			}
 			if _, err := newPipeline(t, s).Process(t.Context(), &records{bodies: manyRecords()}, Options{}); err != nil {
 				t.Fatal(err)
@@ -248,6 +251,39 @@ func TestAStoreThatFailsAndARunAgain(t *testing.T) {
 				t.Errorf("failing at %d, after=%v: differs from an undisturbed run", n, after)
 			}
 		}
+	}
+	t.Logf("failed at every third or so of %d calls", calls)
+}
+
+// batched counts how often a store is asked to record.
+type batched struct {
+	store.Store
+	calls, findings int
+}
+
+func (b *batched) Record(ctx context.Context, findings []alert.Finding) (store.Outcome, error) {
+	b.calls++
+	b.findings += len(findings)
+	return b.Store.Record(ctx, findings)
+}
+
+// What several batches find of one alert is recorded together, however many batches there are.
+func TestFindingsOfAnAlertAreRecordedTogether(t *testing.T) {
+	var bodies []string
+	for i := range 20 * batchRecords {
+		user := "good"
+		if i%batchRecords == 0 {
+			user = "bad"
+		}
+		bodies = append(bodies, signIn(i, user))
+	}
+	held := memory(t)
+	s := &batched{Store: held}
+	if _, err := newPipeline(t, s).Process(t.Context(), &records{bodies: bodies}, Options{Workers: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if alerts, _ := contents(t, held); s.calls != len(alerts) || s.findings != 20 {
+		t.Errorf("%d calls for %d findings of %d alerts, want 20 and one for each", s.calls, s.findings, len(alerts))
 	}
 }
 

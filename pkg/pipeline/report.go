@@ -196,23 +196,40 @@ func (w *worker) addTo(r *Report) {
 	}
 }
 
-// recorder stores what the workers found, in the order of the source.
+// recorder stores what the workers found, in the order of the source. It lets the findings of several batches wait for
+// each other, since an alert costs the store the same whether one finding joins it or a hundred.
 type recorder struct {
 	store  store.Store
 	now    func() time.Time
 	o      Options
 	report *Report
 	seen   map[alert.FindingID]struct{}
+
+	findings []alert.Finding
+	setAside []alert.SetAside
+	recorded time.Time // when nothing was held any more
 }
 
 func newRecorder(s store.Store, now func() time.Time, o Options) *recorder {
-	return &recorder{store: s, now: now, o: o, seen: map[alert.FindingID]struct{}{}, report: NewReport()}
+	return &recorder{store: s, now: now, o: o, seen: map[alert.FindingID]struct{}{}, report: NewReport(), recorded: now()}
 }
 
-func (r *recorder) record(ctx context.Context, b *batch) error {
-	if len(b.setAside) > 0 {
-		for i := range b.setAside {
-			s := &b.setAside[i]
+// take holds what was made of the batch, and records all that is held if that is enough or has waited for long, or if
+// no other batch will follow soon.
+func (r *recorder) take(ctx context.Context, b *batch, last bool) error {
+	r.findings = append(r.findings, b.findings...)
+	r.setAside = append(r.setAside, b.setAside...)
+	if last || len(r.findings)+len(r.setAside) >= maxHeld || r.now().Sub(r.recorded) >= maxHeldFor {
+		return r.record(ctx)
+	}
+	return nil
+}
+
+// record stores what is held.
+func (r *recorder) record(ctx context.Context) error {
+	if len(r.setAside) > 0 {
+		for i := range r.setAside {
+			s := &r.setAside[i]
 			s.Seen, s.Run = r.now(), r.o.From.Run
 			if ex := r.report.Examples[s.Reason]; len(ex) < maxExamples {
 				r.report.Examples[s.Reason] = append(ex, s.Place)
@@ -221,15 +238,18 @@ func (r *recorder) record(ctx context.Context, b *batch) error {
 				}
 			}
 		}
-		if err := r.store.SetAside(ctx, b.setAside); err != nil {
+		if err := r.store.SetAside(ctx, r.setAside); err != nil {
 			return fmt.Errorf("keep what was set aside: %w", err)
 		}
 	}
-	for _, group := range byAlert(b.findings) {
+	for _, group := range byAlert(r.findings) {
 		if err := r.keep(ctx, group); err != nil {
 			return err
 		}
 	}
+	clear(r.findings)
+	clear(r.setAside)
+	r.findings, r.setAside, r.recorded = r.findings[:0], r.setAside[:0], r.now()
 	return nil
 }
 
