@@ -171,6 +171,25 @@ func (s *Service) enqueue(ctx context.Context, d *notify.Dispatcher, r *pipeline
 	return nil
 }
 
+// outbox is the store of alerts to those who change them by hand.
+type outbox struct {
+	store.Store
+	service *Service
+}
+
+// Update implements store.Store, and makes the deliveries that the change is due where no change feed will.
+func (o outbox) Update(ctx context.Context, tenant string, id alert.ID, change func(*alert.Alert) error) (alert.Alert, error) {
+	a, err := o.Store.Update(ctx, tenant, id, change)
+	if err != nil || o.service.feed {
+		return a, err
+	}
+	if _, err := o.service.config.Current().dispatcher.Enqueue(ctx, &a); err != nil {
+		// The change stands, and sweep makes what is missing.
+		o.service.log.WarnContext(ctx, "the deliveries of a changed alert could not be made yet", "alert", id, "error", err)
+	}
+	return a, nil
+}
+
 // Times of the search for deliveries that are missing.
 const (
 	missingSince = 48 * time.Hour // in which an alert was last written, however old its events are

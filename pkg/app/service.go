@@ -57,7 +57,9 @@ type generation struct {
 	from       alert.Provenance
 	hubs       map[string][]string // tenants that may send to a hub, by hub
 	keys       *publishedKeys
-	retention  time.Duration // 0: the default
+
+	subscriptions []string      // by name
+	retention     time.Duration // 0: the default
 }
 
 // live is the run of findings that come from the stream.
@@ -150,6 +152,9 @@ func (s *Service) configure(ctx context.Context, ready func() error, retention *
 		}
 		if g.dispatcher, err = NewDispatcher(c, rules, s.store, getenv, s.log, s.now); err != nil {
 			return nil, err
+		}
+		for i := range c.Subscriptions {
+			g.subscriptions = append(g.subscriptions, c.Subscriptions[i].Name)
 		}
 		g.keys = newPublishedKeys(c, rules, s.store, getenv(SettingKeys), s.log, s.now)
 		retention.Store(int64(c.Retention))
@@ -256,13 +261,13 @@ func total(counts map[string]int64) int64 {
 
 // Alerts returns the interface for alerts.
 func (s *Service) Alerts() *api.Alerts {
-	return &api.Alerts{Store: s.store, Policy: s.policy, Now: s.now, Log: s.log}
+	return &api.Alerts{Store: outbox{s.store, s}, Policy: s.policy, Now: s.now, Log: s.log}
 }
 
 // Health returns the health check.
 func (s *Service) Health() *api.Health {
 	return &api.Health{
 		State: s.store, Policy: s.policy, Version: s.version, Rules: func() string { return s.config.Current().from.Reference },
-		Configuration: s.config.State, Now: s.now, Log: s.log,
+		Configuration: s.config.State, Subscriptions: func() []string { return s.config.Current().subscriptions }, Now: s.now, Log: s.log,
 	}
 }

@@ -149,19 +149,23 @@ subscription that was disabled, because its receiver said that it is gone, is en
 		if err != nil {
 			return err
 		}
-		n := 0
+		n, enabled := 0, false
 		d, err := dispatcher(sys, &config.Config{}, s)
 		if err == nil {
-			n, err = d.Revive(cmd.Context(), args[0], append(args, "")[1])
+			n, enabled, err = d.Revive(cmd.Context(), args[0], append(args, "")[1])
 		}
 		if err := errors.Join(err, s.Close()); err != nil {
 			return err
 		}
 		p := newPage(sys.Out, sys.OutTerminal)
-		if n == 0 {
-			p.line(yellow, "no delivery of "+args[0]+" was parked or dead")
-		} else {
+		if enabled {
+			p.line(green, args[0]+" was disabled, and is told of alerts again")
+		}
+		switch {
+		case n > 0:
 			p.line(green, fmt.Sprintf("%d of %s will be sent again", n, args[0]))
+		case !enabled:
+			p.line(yellow, "no delivery of "+args[0]+" was parked or dead")
 		}
 		return p.flush()
 	}

@@ -452,12 +452,12 @@ func (p *pass) delay(attempts int) time.Duration {
 
 // Revive makes what was parked or given up due again: the delivery of that id, with those that went out in one message with
 // it, or all of the subscription where id is empty. The subscription itself is enabled. It tells how many deliveries
-// there were.
-func (d *Dispatcher) Revive(ctx context.Context, subscription, id string) (int, error) {
+// there were, and whether the subscription was disabled.
+func (d *Dispatcher) Revive(ctx context.Context, subscription, id string) (n int, enabled bool, err error) {
 	var found []Delivery
 	for x, err := range d.o.Deliveries.Unsent(ctx, subscription) {
 		if err != nil {
-			return 0, fmt.Errorf("revive deliveries of %s: %w", subscription, err)
+			return 0, false, fmt.Errorf("revive deliveries of %s: %w", subscription, err)
 		}
 		if x.State == Parked || x.State == Dead {
 			found = append(found, x)
@@ -472,19 +472,19 @@ func (d *Dispatcher) Revive(ctx context.Context, subscription, id string) (int, 
 	}
 	now := d.o.Now().UTC()
 	p := pass{Dispatcher: d}
-	n := 0
 	for _, x := range found {
 		x.State, x.Created, x.Due = Pending, now, now
 		if err := p.replace(ctx, x, &n); err != nil {
-			return n, fmt.Errorf("revive deliveries of %s: %w", subscription, err)
+			return n, false, fmt.Errorf("revive deliveries of %s: %w", subscription, err)
 		}
 	}
-	_, err := changeStanding(ctx, d.o.State, subscription, func(st *Standing) bool {
+	_, err = changeStanding(ctx, d.o.State, subscription, func(st *Standing) bool {
+		enabled = !st.Disabled.IsZero()
 		changed := !st.Disabled.IsZero() || !st.NotBefore.IsZero()
 		st.Disabled, st.NotBefore, st.Failures, st.Reason = time.Time{}, time.Time{}, 0, ""
 		return changed
 	})
-	return n, err
+	return n, enabled && err == nil, err
 }
 
 // ErrSubscription says that there is no subscription of the name.

@@ -334,7 +334,7 @@ func TestFailures(t *testing.T) {
 			if gone := c.state == notify.Parked && strings.Contains(name, "gone"); gone == (len(soc.got) == 2) {
 				t.Errorf("%d messages", len(soc.got))
 			}
-			if n, err := b.Revive(t.Context(), "soc", left[0].ID); err != nil || n != 1 {
+			if n, enabled, err := b.Revive(t.Context(), "soc", left[0].ID); err != nil || n != 1 || enabled != strings.Contains(name, "gone") {
 				t.Fatalf("revived %d, %v", n, err)
 			}
 			b.pass(time.Minute)
@@ -366,7 +366,7 @@ func TestAttemptsGrowApartUntilGivenUp(t *testing.T) {
 		t.Error("the log does not tell")
 	}
 	soc.send = nil
-	if n, err := b.Revive(t.Context(), "soc", ""); err != nil || n != 1 {
+	if n, _, err := b.Revive(t.Context(), "soc", ""); err != nil || n != 1 {
 		t.Errorf("revived %d, %v", n, err)
 	}
 	if r := b.send(); r.Sent != 1 {
@@ -514,7 +514,7 @@ func TestAMessageStaysWhole(t *testing.T) {
 	b.pass(2 * time.Minute)
 	b.send()
 	soc.send = nil
-	if n, err := b.Revive(t.Context(), "soc", first[3].ID); err != nil || n != 5 {
+	if n, _, err := b.Revive(t.Context(), "soc", first[3].ID); err != nil || n != 5 {
 		t.Errorf("revived %d, %v", n, err)
 	}
 	b.send()

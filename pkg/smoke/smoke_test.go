@@ -1,10 +1,11 @@
 package smoke_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -18,9 +19,10 @@ import (
 // deployed is an app that answers as it is told, and a clock that only waiting moves.
 type deployed struct {
 	now    time.Time
-	health []int // status of each answer; the last is repeated
-	refuse int   // so many events are refused
-	after  int   // questions until the alert is there; -1: never
+	report string // of the health check
+	health []int  // status of each answer; the last is repeated
+	refuse int    // so many events are refused
+	after  int    // questions until the alert is there; -1: never
 	last   func(sent time.Time) time.Time
 	tenant string
 	status int // of the list of alerts; 0: 200
@@ -37,7 +39,7 @@ func (d *deployed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			d.health = d.health[1:]
 		}
 		w.WriteHeader(status)
-		_, _ = fmt.Fprintf(w, `{"status":"ok","version":"v1"}`)
+		_, _ = io.WriteString(w, cmp.Or(d.report, `{"status":"ok","version":"v1"}`))
 	case "/api/alerts":
 		if d.status != 0 {
 			w.WriteHeader(d.status)
@@ -67,10 +69,14 @@ func TestRun(t *testing.T) {
 		says  string // "": it succeeds
 		steps string
 	}{
-		"at once":                 {nil, "", "health event sent alert"},
-		"an app that starts":      {func(d *deployed) { d.health = []int{502, 503, 200} }, "", "health event sent alert"},
-		"a role that takes time":  {func(d *deployed) { d.refuse = 3 }, "", "health event sent alert"},
-		"an alert that is late":   {func(d *deployed) { d.after = 5 }, "", "health event sent alert"},
+		"at once":                {nil, "", "health event sent alert"},
+		"an app that starts":     {func(d *deployed) { d.health = []int{502, 503, 200} }, "", "health event sent alert"},
+		"a role that takes time": {func(d *deployed) { d.refuse = 3 }, "", "health event sent alert"},
+		"an alert that is late":  {func(d *deployed) { d.after = 5 }, "", "health event sent alert"},
+		"an app of which a part is degraded": {
+			func(d *deployed) { d.report = `{"status":"degraded","version":"v1","degraded":["it rains"]}` }, "", "health (v1; degraded: it rains) event sent alert",
+		},
+		"an app that says so":     {func(d *deployed) { d.report = `{"status":"failing"}` }, `the status is "failing"`, ""},
 		"an app that never works": {func(d *deployed) { d.health = []int{503} }, "health: not within 1m0s: the API answers 503", ""},
 		"no role for the API":     {func(d *deployed) { d.health = []int{401} }, "a function key, a token, or a role is missing", ""},
 		"no role for the hub":     {func(d *deployed) { d.refuse = 1000 }, "event sent: not within 1m0s: unauthorized", "health"},
@@ -107,7 +113,12 @@ func TestRun(t *testing.T) {
 				},
 				Now:  func() time.Time { return d.now },
 				Wait: func(_ context.Context, by time.Duration) error { d.now = d.now.Add(by); return nil },
-				Done: func(s smoke.Step, _ time.Duration, _ string) { steps = append(steps, string(s)) },
+				Done: func(s smoke.Step, _ time.Duration, detail string) {
+					if strings.Contains(detail, "degraded") {
+						s += smoke.Step(" (" + detail + ")")
+					}
+					steps = append(steps, string(s))
+				},
 			})
 			if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%v, want %q", err, c.says)
