@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/assay-sec/assay/pkg/app"
 	"github.com/assay-sec/assay/pkg/config"
 	"github.com/assay-sec/assay/pkg/envelope"
+	"github.com/assay-sec/assay/pkg/notify"
 	"github.com/assay-sec/assay/pkg/pipeline"
 	"github.com/assay-sec/assay/pkg/rule"
 	"github.com/assay-sec/assay/pkg/store"
@@ -33,6 +36,7 @@ type detection struct {
 	tenant   tenantFlag
 	failOn   severityFlag
 	strict   bool
+	notify   bool
 }
 
 func newDetect(sys *System) *cobra.Command {
@@ -45,6 +49,9 @@ observations, as Azure diagnostic settings, Log Analytics, Defender XDR, the Man
 export them, gzipped or not. The form is recognised. Without an argument the standard input is read.
 
 Alerts are kept in a store, so a second run over the same logs shows them as known and counts nothing twice.
+
+Nobody is told of anything unless --notify is given: then the subscriptions of the configuration are, once the logs are read. What a
+receiver does not take waits in the store for the next run with --notify.
 
 Exit codes: 0, nothing went wrong; 1, an error or wrong usage; 2, --fail-on: such an alert stands; 3, --strict: a record was set aside.
 Of several, the first in the order 1, 2, 3.`,
@@ -66,6 +73,7 @@ Of several, the first in the order 1, 2, 3.`,
 	cmd.Flags().StringSliceVar(&d.ruleIDs, "rule", nil, "evaluate only these rules, and list the alerts of those that only observe")
 	cmd.Flags().Var(&d.tenant, "tenant", "the tenant of records that name none")
 	cmd.Flags().Var(&d.failOn, "fail-on", "exit with 2 if an alert of this severity or above stands")
+	cmd.Flags().BoolVar(&d.notify, "notify", false, "tell the subscriptions of the configuration of the alerts")
 	cmd.Flags().BoolVar(&d.strict, "strict", false, "exit with 3 if a record was set aside, and with 1 before reading any if a Sigma rule has a mistake")
 	return cmd
 }
@@ -77,6 +85,12 @@ func (d *detection) run(ctx context.Context, paths []string) (err error) {
 	}
 	for _, w := range c.Warnings(d.sys.Now(), 0) {
 		d.sys.complain(w)
+	}
+	switch {
+	case d.notify && len(c.Subscriptions) == 0:
+		return errors.New("--notify: there are no subscriptions: name a configuration that has some with --config")
+	case d.notify && d.store.path == noStore:
+		return fmt.Errorf("--notify: what is owed to subscriptions stands in the store, and --store is %s", noStore)
 	}
 	all, err := app.LoadRules(c, d.rules.paths...)
 	if err != nil {
@@ -148,7 +162,70 @@ func (d *detection) run(ctx context.Context, paths []string) (err error) {
 	if err := d.write(report, doc, stage, in); err != nil {
 		return err
 	}
+	if d.notify {
+		failed = errors.Join(failed, d.tell(ctx, c, s, report))
+	}
 	return d.verdict(report, doc.Summary, failed)
+}
+
+// tell tells the subscriptions of the alerts, and says on the standard error how it went. Who could not be told is an error.
+func (d *detection) tell(ctx context.Context, c *config.Config, s store.Store, r *pipeline.Report) error {
+	b, ok := s.(app.Backend)
+	if !ok {
+		return errors.New("the store keeps no deliveries")
+	}
+	to, err := dispatcher(d.sys, c, b)
+	if err != nil {
+		return err
+	}
+	for _, t := range r.Sorted(rule.Info, rule.Enabled) {
+		if _, err := to.Enqueue(ctx, &t.Alert); err != nil {
+			return err
+		}
+	}
+	if err := to.Hurry(ctx); err != nil {
+		return err
+	}
+	var sent notify.Report
+	for { // as many messages as a minute allows: what is more goes out as one digest
+		round, err := to.Send(ctx)
+		if err != nil {
+			return err
+		}
+		sent.Messages, sent.Sent = sent.Messages+round.Messages, sent.Sent+round.Sent
+		if round.Sent == 0 {
+			break
+		}
+	}
+	owed, reasons := 0, map[string]string{}
+	for x, err := range app.Deliveries(b, c.Retention, d.sys.Now).All(ctx, false) {
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(c.Subscriptions, func(s notify.Subscription) bool { return s.Name == x.Subscription }) {
+			owed++
+			reasons[x.Subscription] = cmp.Or(x.Reason, reasons[x.Subscription], "it has had its messages of this minute")
+		}
+	}
+	p := newPage(d.sys.Err, d.sys.ErrTerminal)
+	p.line(faint, fmt.Sprintf("told subscriptions of %s in %s", counted(int64(sent.Sent), "change"), counted(int64(sent.Messages), "message")))
+	if err := p.flush(); err != nil || owed == 0 {
+		return err
+	}
+	list := d.sys.command(append([]string{"deliveries", "list"}, d.store.args()...)...)
+	errs := []error{fmt.Errorf("%s could not be told yet: see %s", counted(int64(owed), "change"), list)}
+	for _, name := range slices.Sorted(maps.Keys(reasons)) {
+		st, err := notify.LoadStanding(ctx, b, name)
+		if err != nil {
+			return err
+		}
+		if !st.Disabled.IsZero() {
+			retry := d.sys.command(append(append([]string{"deliveries", "retry"}, d.store.args()...), name)...)
+			reasons[name] = "it is disabled: " + st.Reason + "; mend its URL, then run " + retry
+		}
+		errs = append(errs, fmt.Errorf("subscription %s: %s", name, reasons[name]))
+	}
+	return errors.Join(errs...)
 }
 
 func (d *detection) openStore(ctx context.Context, c *config.Config) (store.Store, error) {

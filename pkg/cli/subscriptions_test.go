@@ -132,3 +132,86 @@ func TestSubscriptionsAndDeliveries(t *testing.T) {
 		t.Errorf("without settings: %d %s", code, errs)
 	}
 }
+
+// Detect tells nobody unless it is told to, then everybody once, and keeps what a receiver does not take for the next time.
+func TestDetectNotifies(t *testing.T) {
+	t.Parallel()
+	answer := http.StatusServiceUnavailable
+	var keys []string
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		keys = append(keys, r.Header.Get("Webhook-Id"))
+		w.WriteHeader(answer)
+	}))
+	defer receiver.Close()
+	dir := t.TempDir()
+	at, of, logs := filepath.Join(dir, "a.db"), filepath.Join(dir, "assay.yaml"), filepath.Join(dir, "log.json")
+	const record = `{"kind":"token-observation","schemaVersion":1,"id":"o-1","tenantId":"8f1d6c3a-52e7-4b90-9c0e-6a4d17f2b385","time":"2026-01-02T03:00:00Z",` +
+		`"observer":{"name":"apim","type":"apim"},"validation":{"result":"accepted","signaturePresent":true,"segments":3},` +
+		`"header":{"alg":"RS256","typ":"JWT","kid":"1LTMzakihiRla_8z2BEJVXeWMqo"},"claims":{"ver":"2.0"}}`
+	for name, text := range map[string]string{
+		logs: record, of: "subscriptions: [{name: soc, kind: webhook, url: " + receiver.URL + "/hunter2, local: true}]\n",
+		filepath.Join(dir, "none.yaml"): "retention: 90\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	detect := func(wantCode int, args ...string) string {
+		t.Helper()
+		code, out, errs := runs(t, nil, append([]string{"detect", logs}, args...)...)
+		if code != wantCode || strings.Contains(out+errs, "hunter2") {
+			t.Fatalf("detect %v: %d\n%s%s", args, code, out, errs)
+		}
+		return errs
+	}
+	detect(0, "--store", at, "--config", of)
+	if len(keys) != 0 {
+		t.Fatal("told without being asked to")
+	}
+	if errs := detect(exitError, "--store", at, "--config", filepath.Join(dir, "none.yaml"), "--notify"); !strings.Contains(errs, "there are no subscriptions") {
+		t.Error(errs)
+	}
+	if errs := detect(exitError, "--store", "none", "--config", of, "--notify"); !strings.Contains(errs, "--store is none") {
+		t.Error(errs)
+	}
+	errs := detect(exitError, "--store", at, "--config", of, "--notify")
+	if !strings.Contains(errs, "could not be told yet: see assay deliveries list") || !strings.Contains(errs, "subscription soc: HTTP status 503") || len(keys) != 1 {
+		t.Errorf("%v: %s", keys, errs)
+	}
+	answer = http.StatusOK
+	if code, out, errs := runs(t, nil, "deliveries", "retry", "--store", at, "soc"); code != 0 || !strings.Contains(out, "parked or dead") {
+		t.Errorf("%s%s", out, errs) // it is pending, and its time has not come
+	}
+	s, err := app.OpenExistingBackend(t.Context(), at, nil, scripted().Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deliveries := app.Deliveries(s, 0, scripted().Now)
+	for d, err := range deliveries.Unsent(t.Context(), "soc") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Due = scripted().Now() // time passes
+		if _, err := deliveries.Replace(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // once
+		if errs := detect(0, "--store", at, "--config", of, "--notify"); !strings.Contains(errs, "told subscriptions of ") {
+			t.Error(errs)
+		}
+	}
+	if len(keys) != 2 || keys[0] != keys[1] {
+		t.Errorf("messages under %v", keys)
+	}
+	answer = http.StatusGone
+	if err := os.WriteFile(logs, []byte(strings.ReplaceAll(record, "2026-01-02", "2026-01-01")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if errs := detect(exitError, "--store", at, "--config", of, "--notify"); !strings.Contains(errs, "it is disabled: HTTP status 410") || !strings.Contains(errs, "assay deliveries retry") {
+		t.Error(errs)
+	}
+}

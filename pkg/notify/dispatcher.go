@@ -450,6 +450,31 @@ func (p *pass) delay(attempts int) time.Duration {
 	return time.Duration(float64(delay) * (0.75 + p.o.Random()/2))
 }
 
+// Hurry makes what was never tried due at once: nothing more will come that it could go out with.
+func (d *Dispatcher) Hurry(ctx context.Context) error {
+	now := d.o.Now().UTC()
+	for i := range d.o.Targets {
+		name := d.o.Targets[i].Subscription.Name
+		var early []Delivery
+		for x, err := range d.o.Deliveries.Unsent(ctx, name) {
+			if err != nil {
+				return fmt.Errorf("look for deliveries to %s: %w", name, err)
+			}
+			if x.State == Pending && x.Attempts == 0 && x.Due.After(now) {
+				early = append(early, x)
+			}
+		}
+		p := pass{Dispatcher: d}
+		for _, x := range early {
+			x.Due = now
+			if err := p.replace(ctx, x, new(int)); err != nil {
+				return fmt.Errorf("make a delivery to %s due: %w", name, err)
+			}
+		}
+	}
+	return nil
+}
+
 // Revive makes what was parked or given up due again: the delivery of that id, with those that went out in one message with
 // it, or all of the subscription where id is empty. The subscription itself is enabled. It tells how many deliveries
 // there were, and whether the subscription was disabled.
