@@ -45,7 +45,7 @@ func newLearn(sys *System) *cobra.Command {
 		Long: `Propose the allowlists that logs of ordinary days show, 30 of them or so: mail clients with their protocols and the ages of their tokens,
 applications that read mail without a user, partner tenants, delegates, and the share of records with a token id. With --config the
 proposal is a diff of that document, for patch; without, a document. Every entry says on how many records and days it stands. It is
-there to be reviewed, and nothing is written.
+there to be reviewed, and nothing is written. It takes the logs themselves: the store keeps findings, not the ordinary records to learn from.
 
 Nothing is learned from a window in which a rule found strong evidence of forgery: then the alerts are named. --from and --to choose
 another window; a finding that somebody vouches for is suppressed in the configuration.

@@ -90,6 +90,22 @@ tenants:
 	}
 }
 
+// Beside a document that is a blob stands no file.
+func TestSigmaRulesBesideABlob(t *testing.T) {
+	const blob = "https://contoso.blob.core.windows.net/config/assay.yaml"
+	if _, err := Parse(blob, []byte("sigma: {rules: [/home/site/wwwroot/sigma]}")); err != nil {
+		t.Error(err)
+	}
+	_, err := Parse(blob, []byte("sigma:\n  rules: [sigma]\n"))
+	if err == nil || !strings.Contains(err.Error(), blob+":2:11: sigma.rules[0]: is a path beside this document, which is a blob") {
+		t.Errorf("%v", err)
+	}
+	c, err := Parse("conf/assay.yaml", []byte("sigma: {rules: [sigma]}"))
+	if err != nil || len(c.Sigma.Rules) != 1 || c.Sigma.Rules[0] != filepath.Join("conf", "sigma") {
+		t.Errorf("%v %v", c, err)
+	}
+}
+
 func TestSyntax(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"empty", "", ""},

@@ -15,15 +15,19 @@ type Sigma struct {
 	Settings     rules.Settings      // of stage and severity, by the id of a rule
 }
 
-// sigma reads the Sigma rules. Paths are beside the document.
+// sigma reads the Sigma rules. Paths are beside the document, unless it is a blob: beside one stands no file.
 func (c *Config) sigma(v value) {
 	v.keys(map[string]func(value){
 		"rules": each(&c.Sigma.Rules, func(v value) (string, bool) {
 			path, ok := v.text("the path of a file or folder")
-			if ok && !filepath.IsAbs(path) {
-				path = filepath.Join(filepath.Dir(v.doc.file), path)
+			if !ok || filepath.IsAbs(path) {
+				return path, ok
 			}
-			return path, ok
+			if strings.Contains(v.doc.file, "://") {
+				v.fail("is a path beside this document, which is a blob: name an absolute one of the function app's files, such as /home/site/wwwroot/sigma")
+				return "", false
+			}
+			return filepath.Join(filepath.Dir(v.doc.file), path), true
 		}),
 		"settings": func(v value) {
 			c.Sigma.Settings = rules.Settings{}

@@ -35,6 +35,7 @@ const (
 	SlotAppID // client application; in the audit log the API in front of the workload
 	SlotAppDisplayName
 	SlotClientAppID
+	SlotApplicationID // client application of SharePoint's records; in Defender's own columns a number that names a service
 	SlotAppOwnerTenantID
 	SlotResourceID      // the resource asked for; never the root resourceId, which is an Azure path
 	SlotGraphResourceID // the resource of a Graph signIn; an Azure path in a diagnostic record
@@ -223,6 +224,7 @@ var table = []field{
 	{SlotAppID, none, all(one("raw:AppId", "raw:appid"), signIn("appId"))},
 	{SlotAppDisplayName, none, signIn("appDisplayName")},
 	{SlotClientAppID, none, audit("ClientAppId")},
+	{SlotApplicationID, none, one("raw:ApplicationId", "ApplicationId")},
 	{SlotAppOwnerTenantID, none, signIn("appOwnerTenantId")},
 	{SlotResourceID, none, all(one("properties:resourceId", "properties:resourceIdentity", "ResourceIdentity", "resourceIdentity", "properties:ResourceIdentity"))},
 	{SlotGraphResourceID, none, one("resourceId")},

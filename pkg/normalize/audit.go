@@ -20,6 +20,9 @@ func (f *reader) audit() {
 	ev.Actor.Name = f.text(decode.SlotUserID)
 	ev.Actor.ObjectID = f.text(decode.SlotTokenObjectID)
 	ev.App.ID = f.text(decode.SlotContextClientAppID, decode.SlotClientAppID, decode.SlotAppID)
+	if v := f.v.Get(decode.SlotApplicationID); (ev.App.ID.State != event.Present || ev.App.ID.V == "") && v.Kind == decode.String && v.Text != "" {
+		ev.App.ID = event.Of(v.Text) // SharePoint and OneDrive
+	}
 	ev.App.Name = f.text(decode.SlotContextClientAppName)
 	ev.Net.IP = f.address(decode.SlotClientIPAddress, decode.SlotClientIP, decode.SlotActorIPAddress, decode.SlotIPAddress)
 	ev.Net.UserAgent = f.text(decode.SlotUserAgent)

@@ -45,6 +45,26 @@ func quote(t *testing.T, v string) string {
 	return string(b)
 }
 
+// SharePoint names the application at the top where it says nothing of the token; what Defender calls so is another thing.
+func TestApplicationOfADocument(t *testing.T) {
+	const app, token = "08e18876-6177-487e-b8b5-cf950c1e598c", "9199bf20-a13f-4107-85dc-02114787ef48"
+	record := func(more string) string {
+		return `{"CreationTime":"2025-10-27T07:09:33","Id":"1","Operation":"FileAccessed","RecordType":6,"Workload":"SharePoint","OrganizationId":"` + tenant + `"` + more + `}`
+	}
+	for body, want := range map[string]string{
+		record(`,"ApplicationId":"` + app + `"`):                                                    app,
+		record(`,"ApplicationId":"` + app + `","AppAccessContext":{"ClientAppId":"` + token + `"}`): token,
+		record(`,"ApplicationId":20893`):                                                            "",
+		record(`,"ApplicationId":""`):                                                               "",
+		`{"ActionType":"FileAccessed","ApplicationId":20892,"Timestamp":"2025-10-27T07:09:33Z","RawEventData":` + record(`,"ApplicationId":"`+app+`"`) + `}`: app,
+		`{"ActionType":"FileAccessed","ApplicationId":20892,"Timestamp":"2025-10-27T07:09:33Z","RawEventData":` + record("") + `}`:                           "",
+	} {
+		if ev := read(t, body); ev.App.ID.V != want {
+			t.Errorf("%s: %q, want %q", body, ev.App.ID.V, want)
+		}
+	}
+}
+
 // One sign-in, a tenth of a second before midnight, as each feed writes it.
 func TestOneSignInInEverySpelling(t *testing.T) {
 	const (

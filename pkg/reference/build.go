@@ -64,12 +64,13 @@ func compile(s Source) (*Data, error) {
 		placeholderUTIs:   b.tokenIDs("placeholderUtis", s.PlaceholderUTIs),
 		sampleAudiences:   b.names("sampleAudiences", s.SampleAudiences),
 		sampleTenants:     b.guids("sampleTenants", s.SampleTenants),
-		trustedCerts:      b.certificates(s.TrustedCertificates, s.Keys),
+		trustedCerts:      b.certificates(s.TrustedCertificates),
 		systems:           b.systems(s.AutonomousSystems),
 		networks:          b.networks(s.Networks),
 		defaults:          b.tenant("defaults", s.Defaults),
 		tenants:           make(map[string]*Tenant, len(s.Tenants)),
 	}
+	d.defaults.complete(d.knownMailClients)
 	h := b.keyHistory(s.Keys, s.Fetches)
 	d.keys.Store(&h)
 	for _, id := range slices.Sorted(maps.Keys(s.Tenants)) {
@@ -81,7 +82,9 @@ func compile(s Source) (*Data, error) {
 		if d.tenants[g.String()] != nil {
 			b.fail(field, "the tenant is named twice")
 		}
-		d.tenants[g.String()] = b.tenant(field, layer(s.Defaults, s.Tenants[id]))
+		t := b.tenant(field, layer(s.Defaults, s.Tenants[id]))
+		t.complete(d.knownMailClients)
+		d.tenants[g.String()] = t
 	}
 	return d, errors.Join(b.errs...)
 }
@@ -264,6 +267,7 @@ func (b *builder) keyHistory(keys []Key, fetches []Fetch) keyHistory {
 		keys:      make(map[string]*Key, len(keys)),
 		fetched:   map[string][]int64{},
 		sightings: map[string][]int64{},
+		certs:     make(map[[20]byte]struct{}, len(keys)),
 	}
 	for i := range keys {
 		k, field := keys[i], at("keys", i)
@@ -275,7 +279,7 @@ func (b *builder) keyHistory(keys []Key, fetches []Fetch) keyHistory {
 			b.fail(field+".scope", "%q is neither %s nor %s", k.Scope, ConsumersScope, TenantsScope)
 		}
 		if k.SHA1 != "" {
-			b.thumbprint(field+".sha1", k.SHA1)
+			h.certs[b.thumbprint(field+".sha1", k.SHA1)] = struct{}{}
 		}
 		if !k.NotAfter.IsZero() && k.NotAfter.Before(k.NotBefore) {
 			b.fail(field, "the certificate ends before it begins")
@@ -375,17 +379,26 @@ func (b *builder) mailClients(field string, list []MailClient) map[event.GUID]*C
 	return out
 }
 
-func (b *builder) certificates(list []string, keys []Key) map[[20]byte]struct{} {
-	out := make(map[[20]byte]struct{}, len(list)+len(keys))
+func (b *builder) certificates(list []string) map[[20]byte]struct{} {
+	out := make(map[[20]byte]struct{}, len(list))
 	for i, s := range list {
 		out[b.thumbprint(at("trustedCertificates", i), s)] = struct{}{}
 	}
-	for _, k := range keys {
-		if t, ok := sha1Thumbprint(k.SHA1); ok {
-			out[t] = struct{}{}
-		}
-	}
 	return out
+}
+
+// complete gives mail clients what is known of the program, where their tenant does not say it.
+func (t *Tenant) complete(known map[event.GUID]*Client) {
+	for id, c := range t.mailClients {
+		k, ok := known[id]
+		if !ok {
+			continue
+		}
+		if c.ClientInfo == nil {
+			c.ClientInfo = k.ClientInfo
+		}
+		c.MaxAge = cmp.Or(c.MaxAge, k.MaxAge)
+	}
 }
 
 func (b *builder) tenant(field string, s TenantSource) *Tenant {

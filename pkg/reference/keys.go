@@ -73,6 +73,7 @@ type keyHistory struct {
 	keys      map[string]*Key
 	fetched   map[string][]int64 // by document, in lower case; Unix seconds, ascending
 	sightings map[string][]int64 // by kid, in any document; Unix seconds, ascending
+	certs     map[[20]byte]struct{}
 }
 
 // Key returns the published key with this kid, which is compared to the byte. A kid that is not in the history is
@@ -92,8 +93,8 @@ func (d *Data) Keys() []Key {
 	return out
 }
 
-// Learn adds keys and readings to the history of published keys. From then on Key and Published answer with them; nothing else
-// changes, and nothing that was known is forgotten. An error names what is wrong, and then nothing was learned.
+// Learn adds keys and readings to the history of published keys. From then on Key, Published and TrustedCertificates answer with
+// them; nothing else changes, and nothing that was known is forgotten. An error names what is wrong, and then nothing was learned.
 func (d *Data) Learn(keys []Key, fetches []Fetch) error {
 	b := &builder{}
 	all := merge(Source{Keys: d.source.Keys, Fetches: d.source.Fetches}, Source{Keys: keys, Fetches: fetches})

@@ -380,10 +380,13 @@ func TestMailClientProtocols(t *testing.T) {
 	d := snapshot(t, Source{Tenants: map[string]TenantSource{contoso: {MailClients: []MailClient{
 		{AppID: someApp, ClientInfo: []string{"^Client=WebServices;eMClient"}},
 		{AppID: outlookMobile},
-	}}}})
+	}}, fabrikam: {MailClients: []MailClient{{AppID: outlookMobile, MaxAge: 2 * time.Hour}}}}})
 	c, ok := d.MailClient(contoso, outlookMobile)
 	if !ok || len(c.ClientInfo) == 0 {
 		t.Fatal("listing a client without its protocol hides the built-in protocol")
+	}
+	if c, ok := d.MailClient(fabrikam, outlookMobile); !ok || len(c.ClientInfo) == 0 || c.MaxAge != 2*time.Hour {
+		t.Fatal("listing a client with its age alone hides the built-in protocol")
 	}
 	matches := func(c *Client, s string) bool {
 		for _, re := range c.ClientInfo {
@@ -404,6 +407,25 @@ func TestMailClientProtocols(t *testing.T) {
 	}
 	if _, ok := d.MailClient(contoso, "no GUID"); ok {
 		t.Error("no GUID is a client")
+	}
+}
+
+// What the timer learns of published keys holds for the certificates in headers, too.
+func TestLearnedKeysAreTrustedCertificates(t *testing.T) {
+	const thumbprint = "00112233445566778899aabbccddeeff00112233"
+	d := snapshot(t, Source{})
+	if in, known := d.TrustedCertificates().Contains(contoso, thumbprint); in || !known {
+		t.Fatal("the certificate is known already")
+	}
+	if err := d.Learn([]Key{{KID: "new", SHA1: thumbprint}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if in, _ := d.TrustedCertificates().Contains(contoso, thumbprint); !in {
+		t.Error("the certificate of a learned key is not trusted")
+	}
+	const builtin = "d4b4cccda9228624656bff33d8110955779632aa"
+	if in, _ := d.TrustedCertificates().Contains(contoso, builtin); !in {
+		t.Error("the certificate of a built-in key is forgotten")
 	}
 }
 

@@ -181,6 +181,8 @@ func (s trustedCertificates) Contains(_, value string) (in, known bool) {
 	if !ok {
 		return false, true
 	}
-	_, in = s.data.trustedCerts[t]
+	if _, in = s.data.trustedCerts[t]; !in {
+		_, in = s.data.keys.Load().certs[t]
+	}
 	return in, true
 }
