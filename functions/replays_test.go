@@ -180,6 +180,7 @@ func TestReplayRequests(t *testing.T) {
 		{"an unknown hub", "POST", "", body(map[string]any{"sources": []string{"hub:nowhere"}}), analyst, 400, "sources"},
 		{"a file outside", "POST", "", body(map[string]any{"sources": []string{"file:../../etc"}}), analyst, 400, "sources"},
 		{"no source", "POST", "", body(map[string]any{"sources": []string{}}), analyst, 400, "sources"},
+		{"a join", "POST", "", body(map[string]any{"join": "issuance"}), analyst, 400, "join"},
 		{"a tenant that is none", "POST", "", body(map[string]any{"tenants": []string{"contoso"}}), analyst, 400, "tenants"},
 		{"dry, and told", "POST", "", body(map[string]any{"dryRun": true, "notify": true}), analyst, 400, "notify"},
 		{"an unknown member", "POST", "", body(map[string]any{"form": 1}), analyst, 400, "form"},

@@ -118,7 +118,7 @@ Entra ID for it, ` + remoteKeySetting + ` its function key.`,
 	r.join = &choice{words: []string{replay.JoinIssuance}}
 	f.Var(r.join, "join", "find uses of tokens that no sign-in issued")
 	f.Var(&r.calibrate, "calibrate-from", "with --join: learn from uses since then which applications can be judged (default: 14 days before --from)")
-	f.IntVar(&r.memory, "join-memory", issuance.DefaultMemory/megabyte, "with --join: megabytes for token ids, some 13,000 of them each")
+	f.IntVar(&r.memory, "join-memory", issuance.DefaultMemory/megabyte, "with --join: megabytes for token ids, some 10,000 of them each")
 	f.StringVar(&r.group, "consumer-group", replayGroup, "the consumer group of replays alone")
 	return cmd
 }

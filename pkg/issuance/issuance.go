@@ -39,7 +39,7 @@ type Options struct {
 	Memory int64 // bytes that rows may take; 0: DefaultMemory
 }
 
-// DefaultMemory holds about 13 million sign-ins, or as many tokens in use: a row of each takes 76 bytes. While rows are sorted in,
+// DefaultMemory holds about 10 million sign-ins and tokens in use: a row takes 76 bytes, and tables have room to grow. While rows are sorted in,
 // a process takes up to twice that.
 const DefaultMemory = 1 << 30
 

@@ -181,7 +181,7 @@ func others(u *use) string {
 	if u.holder == ofApp || u.user == (event.GUID{}) {
 		return "this application"
 	}
-	return "this application, those of the user without a fit left out,"
+	return "this application (what the user's own tokens lack is left out)"
 }
 
 // calibrated says how an application behaves otherwise.

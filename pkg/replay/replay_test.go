@@ -811,6 +811,9 @@ func TestRequests(t *testing.T) {
 		"reason":  func(r *replay.Request) { r.Reason = "" },
 		"by":      func(r *replay.Request) { r.By = "" },
 		"notify":  func(r *replay.Request) { r.DryRun, r.Notify = true, true },
+		"join":    func(r *replay.Request) { r.Join = "sessions" },
+
+		"calibrateFrom": func(r *replay.Request) { r.CalibrateFrom = r.From },
 	} {
 		req := request()
 		change(&req)
