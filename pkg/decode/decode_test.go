@@ -431,7 +431,7 @@ func TestEverySpellingIsRead(t *testing.T) {
 	t.Parallel()
 	eachDecoder(t, func(t *testing.T, d Decoder) {
 		for l := Root; l < numLevels; l++ {
-			for name, e := range builtin.names[l] {
+			for name, e := range builtin().names[l] {
 				var v Values
 				if err := d.Object(`{"`+name+`":"it"}`, l, &v); err != nil {
 					t.Fatalf("level %d, %q: %v", l, name, err)
@@ -439,7 +439,7 @@ func TestEverySpellingIsRead(t *testing.T) {
 				if got := v.Get(e.slot); got != (Value{String, "it"}) {
 					t.Errorf("level %d, %q: got %v", l, name, got)
 				}
-				if low := strings.ToLower(name) + "?"; builtin.names[l][low] == (entry{}) {
+				if low := strings.ToLower(name) + "?"; builtin().names[l][low] == (entry{}) {
 					v.Reset()
 					if err := d.Object(`{"`+low+`":"it","`+name[:len(name)-1]+`":[],"`+name+name+`":{}}`, l, &v); err != nil {
 						t.Fatalf("level %d, %q: %v", l, low, err)

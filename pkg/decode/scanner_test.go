@@ -28,11 +28,11 @@ func TestIndex(t *testing.T) {
 	t.Parallel()
 	rnd := rand.New(rand.NewPCG(1, 1))
 	for l := Root; l < numLevels; l++ {
-		ix := &builtin.indexes[l]
-		if len(ix.names) != len(builtin.names[l]) {
-			t.Fatalf("level %d: %d names in the index, %d in the table", l, len(ix.names), len(builtin.names[l]))
+		ix := &builtin().indexes[l]
+		if len(ix.names) != len(builtin().names[l]) {
+			t.Fatalf("level %d: %d names in the index, %d in the table", l, len(ix.names), len(builtin().names[l]))
 		}
-		for name := range builtin.names[l] {
+		for name := range builtin().names[l] {
 			for range 50 {
 				b := []byte(name)
 				switch rnd.IntN(4) {
@@ -45,7 +45,7 @@ func TestIndex(t *testing.T) {
 				}
 				before, after := strings.Repeat(`"x:`, rnd.IntN(6)), `":"value",`
 				s := before + string(b) + after[:max(rnd.IntN(len(after)), 8-len(b))]
-				want, wanted := builtin.lookup(l, string(b))
+				want, wanted := builtin().lookup(l, string(b))
 				if got, ok := ix.find(s, len(before), len(b)); got != want || ok != wanted {
 					t.Fatalf("level %d, %q: got %v, %t, want %v, %t", l, b, got, ok, want, wanted)
 				}
@@ -60,7 +60,7 @@ func TestIndexHasNoLongRuns(t *testing.T) {
 	for l := Root; l < numLevels; l++ {
 		run, used := 0, 0
 		for range 2 { // around the end
-			for _, p := range builtin.indexes[l].places {
+			for _, p := range builtin().indexes[l].places {
 				if p == 0 {
 					run = 0
 					continue
@@ -71,8 +71,8 @@ func TestIndexHasNoLongRuns(t *testing.T) {
 				}
 			}
 		}
-		if used/2 != len(builtin.names[l]) {
-			t.Errorf("level %d: %d places for %d names", l, used/2, len(builtin.names[l]))
+		if used/2 != len(builtin().names[l]) {
+			t.Errorf("level %d: %d places for %d names", l, used/2, len(builtin().names[l]))
 		}
 	}
 }

@@ -45,7 +45,7 @@ func (v *Values) Want(w *Wanted) {
 
 func (v *Values) wants() *Wanted {
 	if v == nil || v.wanted == nil {
-		return builtin
+		return builtin()
 	}
 	return v.wanted
 }

@@ -3,6 +3,7 @@ package decode
 import (
 	"fmt"
 	"maps"
+	"sync"
 )
 
 // Extra is a value that the table does not list and that somebody asks for, such as a rule of a user. It stands at the
@@ -36,8 +37,8 @@ type Wanted struct {
 	spellings []uint8 // of the slots behind those of the table: how many they have
 }
 
-// builtin is the table alone.
-var builtin = newWanted(index(table), nil)
+// builtin is the table alone. It is made when the first record is decoded, since a start does not wait for it.
+var builtin = sync.OnceValue(func() *Wanted { return newWanted(index(table), nil) })
 
 func newWanted(names [numLevels]map[string]entry, spellings []uint8) *Wanted {
 	w := &Wanted{names: names, spellings: spellings}
@@ -59,7 +60,7 @@ func (w *Wanted) lookup(l Level, name string) (entry, bool) {
 func Want(extras ...Extra) (*Wanted, [][]Slot, error) {
 	var names [numLevels]map[string]entry
 	for l := range names {
-		names[l] = maps.Clone(builtin.names[l])
+		names[l] = maps.Clone(builtin().names[l])
 	}
 	var spellings []uint8
 	slots := make([][]Slot, len(extras))
