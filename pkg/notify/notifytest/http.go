@@ -122,11 +122,15 @@ func RunHTTP(t *testing.T, open func(s Setup) (notify.Notifier, error)) {
 		var followed bool
 		other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed = true }))
 		defer other.Close()
-		server := httptest.NewServer(answer(http.StatusTemporaryRedirect, "Location", other.URL))
-		defer server.Close()
-		f := failure(t, at(t, server.URL, nil).Notify(t.Context(), Message(1)))
-		if followed || f.Remedy != notify.Park {
-			t.Errorf("followed: %v, %+v", followed, f)
+		for _, status := range []int{
+			http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect,
+		} {
+			server := httptest.NewServer(answer(status, "Location", other.URL))
+			f := failure(t, at(t, server.URL, nil).Notify(t.Context(), Message(1)))
+			server.Close()
+			if followed || f.Remedy != notify.Park || f.Status != status {
+				t.Errorf("%d: followed: %v, %+v", status, followed, f)
+			}
 		}
 	})
 	t.Run("a receiver that hangs", func(t *testing.T) {
@@ -137,6 +141,24 @@ func RunHTTP(t *testing.T, open func(s Setup) (notify.Notifier, error)) {
 		f := failure(t, at(t, server.URL, func(s *Setup) { s.Timeout = 20 * time.Millisecond }).Notify(t.Context(), Message(1)))
 		if f.Remedy != notify.Retry || f.Status != 0 {
 			t.Errorf("%+v", f)
+		}
+	})
+	t.Run("a receiver that hangs in its answer", func(t *testing.T) {
+		for status, want := range map[int]bool{http.StatusAccepted: true, http.StatusServiceUnavailable: false} {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.WriteHeader(status)
+				_, _ = io.WriteString(w, hostile)
+				_ = http.NewResponseController(w).Flush()
+				<-r.Context().Done()
+			}))
+			err := at(t, server.URL, func(s *Setup) { s.Timeout = 200 * time.Millisecond }).Notify(t.Context(), Message(1))
+			server.CloseClientConnections()
+			server.Close()
+			if want && err != nil {
+				t.Errorf("%d: %v", status, err)
+			} else if !want && failure(t, err).Status != status {
+				t.Errorf("%d: %v", status, err)
+			}
 		}
 	})
 	t.Run("a context that ends", func(t *testing.T) {
@@ -150,16 +172,18 @@ func RunHTTP(t *testing.T, open func(s Setup) (notify.Notifier, error)) {
 		for name, text := range map[string]string{
 			"before the answer": "", "in the headers": "HTTP/1.1 200 OK\r\nContent-Le", "no HTTP": hostile + "\r\n\r\n",
 		} {
-			f := failure(t, at(t, raw(t, text), nil).Notify(t.Context(), Message(1)))
-			if f.Remedy != notify.Retry || f.Status != 0 {
-				t.Errorf("%s: %+v", name, f)
+			for _, reset := range []bool{false, true} {
+				f := failure(t, at(t, raw(t, text, reset), nil).Notify(t.Context(), Message(1)))
+				if f.Remedy != notify.Retry || f.Status != 0 {
+					t.Errorf("%s, reset: %v: %+v", name, reset, f)
+				}
 			}
 		}
 		// The status has come: repeating the message would double it.
-		if err := at(t, raw(t, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"), nil).Notify(t.Context(), Message(1)); err != nil {
+		if err := at(t, raw(t, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", false), nil).Notify(t.Context(), Message(1)); err != nil {
 			t.Errorf("in the body of a success: %v", err)
 		}
-		f := failure(t, at(t, raw(t, "HTTP/1.1 500 No\r\nContent-Length: 100\r\n\r\nhalf"), nil).Notify(t.Context(), Message(1)))
+		f := failure(t, at(t, raw(t, "HTTP/1.1 500 No\r\nContent-Length: 100\r\n\r\nhalf", false), nil).Notify(t.Context(), Message(1)))
 		if f.Status != 500 {
 			t.Errorf("in the body of a failure: %+v", f)
 		}
@@ -196,7 +220,7 @@ func RunHTTP(t *testing.T, open func(s Setup) (notify.Notifier, error)) {
 		}
 	})
 	t.Run("headers without end", func(t *testing.T) {
-		f := failure(t, at(t, raw(t, "HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 1<<20)+"\r\n\r\n"), nil).Notify(t.Context(), Message(1)))
+		f := failure(t, at(t, raw(t, "HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 1<<20)+"\r\n\r\n", false), nil).Notify(t.Context(), Message(1)))
 		if f.Remedy != notify.Retry {
 			t.Errorf("%+v", f)
 		}
@@ -214,6 +238,17 @@ func RunHTTP(t *testing.T, open func(s Setup) (notify.Notifier, error)) {
 		if f := failure(t, at(t, server.URL, nil).Notify(t.Context(), Message(1))); f.Remedy != notify.Retry {
 			t.Errorf("with one that is not: %+v", f)
 		}
+		trusted := func(s *Setup) { s.TLS = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12} }
+		if f := failure(t, at(t, strings.Replace(server.URL, "127.0.0.1", "localhost", 1), trusted).Notify(t.Context(), Message(1))); f.Remedy != notify.Retry {
+			t.Errorf("with one of another host: %+v", f)
+		}
+		old := httptest.NewUnstartedServer(answer(http.StatusAccepted))
+		old.TLS = &tls.Config{MaxVersion: tls.VersionTLS11} //nolint:gosec // what is to be refused
+		old.StartTLS()
+		defer old.Close()
+		if f := failure(t, at(t, old.URL, trusted).Notify(t.Context(), Message(1))); f.Remedy != notify.Retry {
+			t.Errorf("by an old version: %+v", f)
+		}
 		plain := httptest.NewServer(answer(200))
 		defer plain.Close()
 		url := "https" + strings.TrimPrefix(plain.URL, "http")
@@ -229,7 +264,12 @@ func RunHTTP(t *testing.T, open func(s Setup) (notify.Notifier, error)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, host := range []string{"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "169.254.169.254", "10.0.0.1", "0.0.0.0", "[::1]", "[fd00::1]"} {
+		// The name is looked up when it is called, and what it stands for then is judged: a name that changes its meaning between
+		// two calls (DNS rebinding) gains nothing.
+		for _, host := range []string{
+			"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "[::ffff:169.254.169.254]", "169.254.169.254", "168.63.129.16", "10.0.0.1",
+			"100.64.0.1", "0.0.0.0", "[::1]", "[fd00::1]", "[fe80::1]", "[64:ff9b::7f00:1]", "[64:ff9b::a9fe:a9fe]", "[2002:7f00:1::1]",
+		} {
 			n := at(t, "https://"+host+":"+port, func(s *Setup) { s.Local = false })
 			if f := failure(t, n.Notify(t.Context(), Message(1))); f.Remedy != notify.Park {
 				t.Errorf("%s: %+v", host, f)
@@ -281,7 +321,7 @@ func failure(t *testing.T, err error) notify.Failure {
 		t.Fatalf("the error is %v, want a Failure", err)
 	}
 	for _, secret := range []string{hidden, hostile, secretOfTheEvent, "127.0.0.1", "/hook"} {
-		if strings.Contains(err.Error(), secret) {
+		if text := fmt.Sprintf("%v %+v %#v", err, *f, f); strings.Contains(text, secret) {
 			t.Errorf("the error holds %q: %v", secret, err)
 		}
 	}
@@ -291,8 +331,8 @@ func failure(t *testing.T, err error) notify.Failure {
 	return *f
 }
 
-// raw serves the text to whoever asks, and cuts the connection.
-func raw(t *testing.T, text string) string {
+// raw serves the text to whoever asks, and closes or resets the connection.
+func raw(t *testing.T, text string, reset bool) string {
 	t.Helper()
 	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -308,6 +348,9 @@ func raw(t *testing.T, text string) string {
 			buf := make([]byte, 64<<10)
 			_, _ = c.Read(buf)
 			_, _ = io.WriteString(c, text)
+			if tcp, ok := c.(*net.TCPConn); ok && reset {
+				_ = tcp.SetLinger(0)
+			}
 			_ = c.Close()
 		}
 	}()

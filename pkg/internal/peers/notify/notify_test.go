@@ -109,6 +109,9 @@ func TestCards(t *testing.T) {
 	}
 	cards := map[string]json.RawMessage{
 		"wrong": json.RawMessage(`{"attachments":[{"content":{"type":"AdaptiveCard","version":"1.4","body":[{"type":"TextBlocc"},{"type":"TextBlock","size":"Enormous"}]}}]}`),
+		"of a later version": json.RawMessage(`{"attachments":[{"content":{"type":"AdaptiveCard","version":"1.4","body":[{"type":"Table","columns":[],"rows":[]}]}}]}`),
+		"with a property that there is not": json.RawMessage(`{"attachments":[{"content":{"type":"AdaptiveCard","version":"1.4",
+			"body":[{"type":"RichTextBlock","inlines":[{"type":"TextRun","text":"x","colour":"Good"}]}]}}]}`),
 	}
 	for _, f := range files {
 		if cards[filepath.Base(f)], err = os.ReadFile(f); err != nil {
@@ -123,10 +126,12 @@ func TestCards(t *testing.T) {
 	if err := json.Unmarshal(peers.Node(t, "notify/cards.mjs", bytes.NewReader(input)), &faults); err != nil {
 		t.Fatal(err)
 	}
-	if len(faults["wrong"]) == 0 {
-		t.Error("the library finds no fault with a card that is wrong")
+	for _, name := range []string{"wrong", "of a later version", "with a property that there is not"} {
+		if len(faults[name]) == 0 {
+			t.Errorf("the library finds no fault with a card that is %s", name)
+		}
+		delete(faults, name)
 	}
-	delete(faults, "wrong")
 	for name, found := range faults {
 		if len(found) > 0 {
 			t.Errorf("%s: %v", name, found)
