@@ -108,7 +108,7 @@ func TestCards(t *testing.T) {
 		t.Fatal("no cards", err)
 	}
 	cards := map[string]json.RawMessage{
-		"wrong": json.RawMessage(`{"attachments":[{"content":{"type":"AdaptiveCard","version":"1.4","body":[{"type":"TextBlocc"},{"type":"TextBlock","size":"Enormous"}]}}]}`),
+		"wrong":              json.RawMessage(`{"attachments":[{"content":{"type":"AdaptiveCard","version":"1.4","body":[{"type":"TextBlocc"},{"type":"TextBlock","size":"Enormous"}]}}]}`),
 		"of a later version": json.RawMessage(`{"attachments":[{"content":{"type":"AdaptiveCard","version":"1.4","body":[{"type":"Table","columns":[],"rows":[]}]}}]}`),
 		"with a property that there is not": json.RawMessage(`{"attachments":[{"content":{"type":"AdaptiveCard","version":"1.4",
 			"body":[{"type":"RichTextBlock","inlines":[{"type":"TextRun","text":"x","colour":"Good"}]}]}}]}`),
