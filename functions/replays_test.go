@@ -14,8 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hamba/avro/v2/ocf"
+
 	"github.com/assay-sec/assay/pkg/api"
 	"github.com/assay-sec/assay/pkg/app"
+	"github.com/assay-sec/assay/pkg/bench/corpus/captured"
 	"github.com/assay-sec/assay/pkg/devhost"
 	"github.com/assay-sec/assay/pkg/replay"
 )
@@ -143,6 +146,74 @@ func TestReplayBehindTheHost(t *testing.T) {
 	}
 	if code, body = do(t, http.MethodGet, url+"/api/replays", "", analyst...); code != http.StatusOK || strings.Count(body, `"case 7"`) != 3 {
 		t.Errorf("list: %d %s", code, body)
+	}
+}
+
+// What Capture has kept of a hub, and what diagnostic settings have archived, give the alerts that the files give, through
+// requests and the queue. The binding of a hub to tenants holds for what was captured of it.
+func TestReplaysOutOfBlobs(t *testing.T) {
+	folder, from, to := logsOfTokens(t)
+	root := t.TempDir()
+	var bodies []string
+	for i := range 4 {
+		bodies = append(bodies, string(read(t, folder, fmt.Sprintf("%d.json", i))))
+	}
+	hour := filepath.Join(root, "insights-logs-tokens", "tenantId="+victim, "y=2026", "m=03", "d=01", "h=10", "m=00")
+	config := filepath.Join(root, "assay.yaml")
+	if err := errors.Join(
+		captured.WriteFile(filepath.Join(root, "capture", "ns", "tokens", "0", "2026", "03", "01", "10", "00", "00.avro"), ocf.Deflate, bodies...),
+		os.MkdirAll(hour, 0o750), os.WriteFile(filepath.Join(hour, "PT1H.json"), []byte(strings.Join(bodies, "\r\n")), 0o600),
+		os.WriteFile(config, []byte("hubs:\n  archive:tokens:\n    tenants: [\"11111111-2222-4333-8444-555555555555\"]\n"), 0o600),
+	); err != nil {
+		t.Fatal(err)
+	}
+	address, connection, stop, err := captured.Serve(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = stop() })
+	settings := map[string]string{
+		"ASSAY_REPLAY_FILES": folder, "ASSAY_CAPTURE": address + "/capture/ns", "ASSAY_ARCHIVE": address, "ASSAY_BLOBS": connection, "TOKEN_EVENTHUB": "tokens",
+	}
+	analyst := []string{principalHeader, principal("Assay.Analyst")}
+	alerts := func(url, source string) (s replay.Status, ids string) {
+		t.Helper()
+		code, body := do(t, http.MethodPost, url+"/api/replays", text(t, api.ReplayRequest{From: from, To: to, Sources: []string{source}, DryRun: true, Reason: "case 7"}), analyst...)
+		if err := json.Unmarshal([]byte(body), &s); err != nil || code != http.StatusAccepted {
+			t.Fatalf("%s: %d %s", source, code, body)
+		}
+		s = wait(t, url+"/api/replays/"+s.ID, analyst...)
+		_, body = do(t, http.MethodGet, url+"/api/replays/"+s.ID+"/alerts", "", analyst...)
+		var results api.ReplayResults
+		if err := json.Unmarshal([]byte(body), &results); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range results.Alerts {
+			ids += fmt.Sprintf("%s×%d ", r.Alert.ID, r.NewFindings)
+		}
+		return s, ids
+	}
+	url := hosted(t, settings)
+	_, want := alerts(url, "file:.")
+	for _, source := range []string{"capture:tokens", "archive:tokens"} {
+		s, got := alerts(url, source)
+		c := s.Counters
+		if got != want || want == "" || s.State != replay.StateCompleted || c.Records != 4 || c.Evaluated != 3 || c.Unselected != 1 {
+			t.Errorf("%s: %s %s %+v, want %s", source, s.State, got, c, want)
+		}
+		if len(s.Gaps) != 1 {
+			t.Errorf("%s: gaps %+v: the window reaches to before what is kept", source, s.Gaps)
+		}
+	}
+	for _, source := range []string{"capture:nowhere", "capture:", "archive:", "archive:../x", "archive:Tokens", "blob:x"} {
+		code, body := do(t, http.MethodPost, url+"/api/replays", text(t, api.ReplayRequest{From: from, To: to, Sources: []string{source}, Reason: "r"}), analyst...)
+		if code != 400 || !strings.Contains(body, `"field":"sources"`) {
+			t.Errorf("%s: %d %s", source, code, body)
+		}
+	}
+	settings["ASSAY_CONFIG"] = config
+	if s, got := alerts(hosted(t, settings), "archive:tokens"); got != "" || s.Counters.SetAside["tenant-not-allowed"] != 3 {
+		t.Errorf("an archive that is bound to another tenant: %q %+v", got, s.Counters)
 	}
 }
 

@@ -50,6 +50,9 @@ param allowSasSenders bool = false
 @description('Whether Capture keeps all events in blobs, for replays from before the retention of the hubs. An existing namespace has to be given the identity id-NAME-capture first.')
 param capture bool = false
 
+@description('Resource id of a storage account to which diagnostic settings archive logs, for replays of them; empty: none.')
+param archiveAccountId string = ''
+
 @description('Request units a second to which Cosmos DB scales; 0: serverless.')
 @minValue(0)
 param cosmosMaxThroughput int = 0
@@ -93,6 +96,9 @@ var namespaceId = empty(existingNamespaceId)
   : existingNamespaceId
 var namespaceParts = split(namespaceId, '/')
 
+// Without one the id is that of no account.
+var archiveParts = split(empty(archiveAccountId) ? resourceId('Microsoft.Storage/storageAccounts', name) : archiveAccountId, '/')
+
 module identity 'modules/identity.bicep' = {
   name: 'identity-${name}'
   params: {
@@ -126,6 +132,15 @@ module storage 'modules/storage.bicep' = {
     principalId: identity.outputs.principalId
     capturePrincipalId: identity.outputs.capturePrincipalId
     operatorsGroupId: operatorsGroupId
+  }
+}
+
+module archive 'modules/archive.bicep' = if (!empty(archiveAccountId)) {
+  name: 'archive-${name}'
+  scope: resourceGroup(archiveParts[2], archiveParts[4])
+  params: {
+    accountName: archiveParts[8]
+    principalId: identity.outputs.principalId
   }
 }
 
@@ -192,6 +207,8 @@ module app 'modules/app.bicep' = {
     storageName: storage.outputs.name
     packageContainer: names.blobContainers.package
     configContainer: names.blobContainers.config
+    captureContainer: capture ? names.blobContainers.capture : ''
+    archiveUrl: empty(archiveAccountId) ? '' : 'https://${archiveParts[8]}.blob.${environment().suffixes.storage}'
     eventHubsHost: eventHubs.outputs.host
     hubs: hubs
     defaultHubs: names.functions

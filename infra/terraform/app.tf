@@ -2,9 +2,12 @@
 
 locals {
   # A function that is disabled is indexed all the same, so each has its hub.
-  hub_of     = merge(local.names.functions, var.hubs)
-  config_url = "${azurerm_storage_account.this.primary_blob_endpoint}${azurerm_storage_container.this["config"].name}/assay.yaml"
-  tenant_ids = length(var.api_tenant_ids) == 0 ? [data.azurerm_client_config.current.tenant_id] : var.api_tenant_ids
+  hub_of      = merge(local.names.functions, var.hubs)
+  config_url  = "${azurerm_storage_account.this.primary_blob_endpoint}${azurerm_storage_container.this["config"].name}/assay.yaml"
+  capture_url = var.capture ? "${azurerm_storage_account.this.primary_blob_endpoint}${azurerm_storage_container.this["capture"].name}/${split(".", local.event_hubs_host)[0]}" : ""
+  # Of the same cloud as the other account.
+  archive_url = var.archive_account_id == "" ? "" : "https://${reverse(split("/", var.archive_account_id))[0]}.${trimsuffix(replace(azurerm_storage_account.this.primary_blob_endpoint, "https://${azurerm_storage_account.this.name}.", ""), "/")}"
+  tenant_ids  = length(var.api_tenant_ids) == 0 ? [data.azurerm_client_config.current.tenant_id] : var.api_tenant_ids
 
   settings = {
     # The provider writes a connection string without a key here. Empty, the settings below count.
@@ -40,6 +43,8 @@ locals {
     ASSAY_STORE    = "cosmos"
     ASSAY_DATABASE = local.names.database
     ASSAY_CONFIG   = local.config_url
+    ASSAY_CAPTURE  = local.capture_url
+    ASSAY_ARCHIVE  = local.archive_url
     ASSAY_AUTH     = var.api_client_id == "" ? "key" : "entra"
   }
 

@@ -71,3 +71,13 @@ resource "azurerm_role_assignment" "captured" {
   principal_id         = azurerm_user_assigned_identity.capture.principal_id
   principal_type       = "ServicePrincipal"
 }
+
+# It reads the archive of diagnostic settings, and does nothing else there.
+resource "azurerm_role_assignment" "archive" {
+  count = var.archive_account_id == "" ? 0 : 1
+
+  scope                = var.archive_account_id
+  role_definition_name = "Storage Blob Data Reader"
+  principal_id         = azurerm_user_assigned_identity.app.principal_id
+  principal_type       = "ServicePrincipal"
+}

@@ -112,6 +112,17 @@ variable "capture" {
   default     = false
 }
 
+variable "archive_account_id" {
+  description = "Resource id of a storage account to which diagnostic settings archive logs, for replays of them; empty: none."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.archive_account_id == "" || can(regex("^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\\.Storage/storageAccounts/[^/]+$", var.archive_account_id))
+    error_message = "It is no resource id of a storage account."
+  }
+}
+
 variable "cosmos_max_throughput" {
   description = "Request units a second to which Cosmos DB scales; 0: serverless."
   type        = number

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"github.com/assay-sec/assay/pkg/alert"
@@ -33,18 +35,27 @@ import (
 const (
 	settingReplayGroup = "REPLAY_CONSUMER_GROUP" // of replays alone; empty: replay
 	settingReplayFiles = "ASSAY_REPLAY_FILES"    // a folder that replays may read, on a machine of one's own; empty: none
+	settingCapture     = "ASSAY_CAPTURE"         // ADDRESS/CONTAINER/NAMESPACE of what Event Hubs Capture keeps; empty: nothing
+	settingArchive     = "ASSAY_ARCHIVE"         // the address of the account of what diagnostic settings archive; empty: none
 	defaultReplayGroup = "replay"
 )
 
 // hubSettings are the hubs that the functions read, by the setting that names the hub and the prefix of its connection.
-var hubSettings = []struct{ name, prefix string }{
+var hubSettings = []hubSetting{
 	{"SIGNIN_EVENTHUB", "SigninEvents"}, {"MAILBOX_EVENTHUB", "MailboxEvents"}, {"TOKEN_EVENTHUB", "TokenEvents"},
 }
 
+type hubSetting struct{ name, prefix string }
+
+// categoryName is what a name of a container may end in, behind insights-logs-.
+var categoryName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+
 // The kinds of sources, as they stand in front of a source's name.
 const (
-	kindHub  = "hub:"
-	kindFile = "file:"
+	kindHub     = "hub:"
+	kindCapture = "capture:" // HUB
+	kindArchive = "archive:" // CATEGORY, as in the container's name
+	kindFile    = "file:"
 )
 
 // Limits of replays in the function app.
@@ -73,7 +84,7 @@ func (s *Service) newReplays(d decode.Decoder, getenv func(string) string) *repl
 	sources := &serviceSources{getenv: getenv}
 	r := NewReplayRunner(s.store, func() *Rules { return s.config.Current().rules }, d, s.version, "", replay.WallClock{})
 	r.Source = sources.source
-	r.Tenants = func(source string) []string { return s.config.Current().hubs[strings.TrimPrefix(source, kindHub)] }
+	r.Tenants = func(source string) []string { return s.config.Current().hubs[boundAs(source)] }
 	r.Rate, r.AtOnce, r.Lease, r.Workers = replayRate, replayAtOnce, replayLease, 1
 	r.Retention = store.DefaultRetention
 	if retention := s.config.Current().retention; retention > 0 {
@@ -140,12 +151,32 @@ func (s *serviceSources) source(name string) (replay.Source, error) {
 	return s.opened.once(name, s.make)
 }
 
+// boundAs is the name under which the configuration binds a source to tenants: what was captured of a hub, as the hub.
+func boundAs(source string) string {
+	for _, kind := range []string{kindHub, kindCapture} {
+		if hub, ok := strings.CutPrefix(source, kind); ok {
+			return hub
+		}
+	}
+	return source
+}
+
 func (s *serviceSources) make(name string) (replay.Source, error) {
 	if hub, ok := strings.CutPrefix(name, kindHub); ok {
 		for _, h := range hubSettings {
 			if s.getenv(h.name) == hub && hub != "" {
 				return s.hub(hub, h.prefix)
 			}
+		}
+	}
+	if hub, ok := strings.CutPrefix(name, kindCapture); ok {
+		if at := s.getenv(settingCapture); at != "" && slices.ContainsFunc(hubSettings, func(h hubSetting) bool { return s.getenv(h.name) == hub && hub != "" }) {
+			return s.blobs(settingCapture, at+"/"+hub)
+		}
+	}
+	if category, ok := strings.CutPrefix(name, kindArchive); ok {
+		if at := s.getenv(settingArchive); at != "" && categoryName.MatchString(category) {
+			return s.blobs(settingArchive, strings.TrimSuffix(at, "/")+"/"+archives+category)
 		}
 	}
 	if path, ok := strings.CutPrefix(name, kindFile); ok {
@@ -174,13 +205,33 @@ func (s *serviceSources) hub(hub, prefix string) (replay.Source, error) {
 	return eventhubs.New(o)
 }
 
+// blobs returns the source in blobs at an address that a setting gives.
+func (s *serviceSources) blobs(setting, address string) (replay.Source, error) {
+	src, err := openBlobs(address, s.getenv(SettingReplayBlobs), func() (azcore.TokenCredential, error) {
+		return managed(s.getenv(settingStorage + suffixClient))
+	})
+	if invalid := (*replay.Invalid)(nil); errors.As(err, &invalid) {
+		return nil, fmt.Errorf("%s: %s", setting, invalid.Detail) // not of the caller's making
+	}
+	if c, ok := src.(*capture.Source); ok {
+		c.PageEvents = replayPage
+	}
+	return src, err
+}
+
 // names are the sources that there are.
 func (s *serviceSources) names() []string {
 	var out []string
 	for _, h := range hubSettings {
 		if hub := s.getenv(h.name); hub != "" {
 			out = append(out, kindHub+hub)
+			if s.getenv(settingCapture) != "" {
+				out = append(out, kindCapture+hub)
+			}
 		}
+	}
+	if s.getenv(settingArchive) != "" {
+		out = append(out, kindArchive+"CATEGORY")
 	}
 	if s.getenv(settingReplayFiles) != "" {
 		out = append(out, kindFile+"PATH")
@@ -255,7 +306,7 @@ func (s *Service) expireReplays(ctx context.Context) error {
 // SettingReplayHubs names the environment variable with the connection string of an emulator of Event Hubs, for a command line.
 const SettingReplayHubs = "ASSAY_EVENTHUBS"
 
-// SettingReplayBlobs names the environment variable with the connection string of an emulator of Azure Storage, for a command line.
+// SettingReplayBlobs names the setting with the connection string of an emulator of Azure Storage, which replays read.
 const SettingReplayBlobs = "ASSAY_BLOBS"
 
 // ReplaySources are the sources that a command line names: a file or folder, sb://NAMESPACE/HUB, or a container of blobs of
@@ -302,14 +353,23 @@ func (s *ReplaySources) make(name string) (replay.Source, error) {
 // archives is how containers of diagnostic settings are called; others are taken for those of Capture.
 const archives = "insights-logs-"
 
-// blobs returns the source in a container: ADDRESS/insights-logs-CATEGORY, or ADDRESS/CONTAINER/NAMESPACE/HUB of Capture.
+// blobs returns the source in a container.
 func (s *ReplaySources) blobs(name string) (replay.Source, error) {
+	return openBlobs(name, s.Blobs, func() (azcore.TokenCredential, error) { return azidentity.NewDefaultAzureCredential(nil) })
+}
+
+// openBlobs returns the source in a container: ADDRESS/insights-logs-CATEGORY, or ADDRESS/CONTAINER/NAMESPACE/HUB of Capture. With
+// the connection string of an emulator it needs no credential. An address of another form is an *replay.Invalid.
+func openBlobs(name, emulator string, credential func() (azcore.TokenCredential, error)) (replay.Source, error) {
 	u, err := url.Parse(name)
 	if err != nil || u.RawQuery != "" || u.User != nil {
 		return nil, &replay.Invalid{Field: "sources", Detail: "an address of blobs has no query: sign in, instead of a signature in it"}
 	}
+	if u.Scheme != "https" && emulator == "" {
+		return nil, &replay.Invalid{Field: "sources", Detail: fmt.Sprintf("%q is not an https address", name)}
+	}
 	parts := strings.Split(strings.Trim(u.Path, "/"), "/")
-	if s.Blobs != "" && len(parts) > 1 {
+	if emulator != "" && len(parts) > 1 {
 		parts = parts[1:] // the account, which an emulator has in the path
 	}
 	archived := strings.HasPrefix(parts[0], archives)
@@ -317,14 +377,14 @@ func (s *ReplaySources) blobs(name string) (replay.Source, error) {
 		return nil, &replay.Invalid{Field: "sources", Detail: fmt.Sprintf("%q is neither ADDRESS/%sCATEGORY nor ADDRESS/CONTAINER/NAMESPACE/HUB", name, archives)}
 	}
 	var c *blobs.Container
-	if s.Blobs != "" {
-		c, err = blobs.OpenEmulator(s.Blobs, parts[0])
+	if emulator != "" {
+		c, err = blobs.OpenEmulator(emulator, parts[0])
 	} else {
-		var credential *azidentity.DefaultAzureCredential
-		if credential, err = azidentity.NewDefaultAzureCredential(nil); err != nil {
+		var who azcore.TokenCredential
+		if who, err = credential(); err != nil {
 			return nil, fmt.Errorf("find out as whom to read %s: %w", name, err)
 		}
-		c, err = blobs.Open(u.Scheme+"://"+u.Host+"/"+parts[0], credential)
+		c, err = blobs.Open(u.Scheme+"://"+u.Host+"/"+parts[0], who)
 	}
 	if err != nil {
 		return nil, err

@@ -8,6 +8,8 @@ param insightsName string
 param storageName string
 param packageContainer string
 param configContainer string
+param captureContainer string
+param archiveUrl string
 param eventHubsHost string
 param hubs object
 param defaultHubs object
@@ -30,6 +32,7 @@ resource storage 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
 }
 
 var configUrl = '${storage.properties.primaryEndpoints.blob}${configContainer}/assay.yaml'
+var captureUrl = empty(captureContainer) ? '' : '${storage.properties.primaryEndpoints.blob}${captureContainer}/${split(eventHubsHost, '.')[0]}'
 
 // A function that is disabled is indexed all the same, so each has its hub.
 var hubOf = union(defaultHubs, hubs)
@@ -67,6 +70,8 @@ var settings = {
   ASSAY_STORE: 'cosmos'
   ASSAY_DATABASE: database
   ASSAY_CONFIG: configUrl
+  ASSAY_CAPTURE: captureUrl
+  ASSAY_ARCHIVE: archiveUrl
   ASSAY_AUTH: empty(apiClientId) ? 'key' : 'entra'
 }
 

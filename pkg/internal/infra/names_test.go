@@ -65,7 +65,7 @@ var notDeployed = map[string]string{
 	"ASSAY_COSMOS_EMULATOR": "for an emulator",
 	"ASSAY_REPLAY_FILES":    "for a machine of one's own",
 	"ASSAY_KEYS":            "for other clouds; the default is the public one",
-	"ASSAY_BLOBS":           "the connection string of an emulator, for the command line",
+	"ASSAY_BLOBS":           "the connection string of an emulator",
 	"ASSAY_EVENTHUBS":       "the connection string of an emulator, for the command line",
 	"ASSAY_DECODER":         "the way out should the scanner be in doubt; the default is right",
 }

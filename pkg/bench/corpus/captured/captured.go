@@ -96,6 +96,20 @@ func Write(root string, codec ocf.CodecName, seed uint64, records int) error {
 	return nil
 }
 
+// WriteFile writes a captured file of these bodies.
+func WriteFile(path string, codec ocf.CodecName, bodies ...string) error {
+	f, err := createAt(path, codec)
+	for i, body := range bodies {
+		if err == nil {
+			err = f.add(int64(i), []byte(body))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return f.close()
+}
+
 type file struct {
 	f    *os.File
 	enc  *ocf.Encoder
@@ -104,7 +118,10 @@ type file struct {
 
 func create(root string, codec ocf.CodecName, partition, sequence int) (*file, error) {
 	at := Begin.Add(time.Duration(sequence) * time.Second)
-	path := filepath.Join(root, Hub, strconv.Itoa(partition), at.Format("2006/01/02/15/04/05")+".avro")
+	return createAt(filepath.Join(root, Hub, strconv.Itoa(partition), at.Format("2006/01/02/15/04/05")+".avro"), codec)
+}
+
+func createAt(path string, codec ocf.CodecName) (*file, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return nil, fmt.Errorf("make a captured file: %w", err)
 	}
