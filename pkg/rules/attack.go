@@ -59,7 +59,7 @@ func Attacks() []Attack {
 				{MailboxLog, []string{"mailbox-unexpected-client-app", "mailbox-client-app-protocol-mismatch", "mailbox-owner-logon-with-foreign-oid"}, ""},
 				{GraphLog, []string{"graph-mail-access-unlisted-app"}, ""},
 			},
-			Blind: "a forger who writes every claim as Entra ID would, with a client that you expect: only the log of issued tokens could tell",
+			Blind: "a forger who writes every claim as Entra ID would, with a client that you expect: only the logs of issued tokens tell (assay replay --join issuance)",
 		},
 		{
 			ID: "golden-saml", Name: "Golden SAML",
@@ -151,7 +151,7 @@ func Storm0558() []Variant {
 			"graph-token-time-anomaly", "graph-signin-activity-id-invalid",
 		}},
 		{ID: "perfect", Name: "a forgery without a fault: application, protocol, age, id and address fit", Blind: "nothing in the record itself " +
-			"is wrong: only that Entra ID issued no token with this id could tell"},
+			"is wrong: only that Entra ID issued no token with this id tells (assay replay --join issuance)"},
 		{ID: "sign-in", Name: "a sign-in", Blind: "nobody signs in: the token was never issued"},
 	}
 }
