@@ -186,13 +186,13 @@ func (d *detection) tell(ctx context.Context, c *config.Config, s store.Store, r
 	if err := to.Hurry(ctx); err != nil {
 		return err
 	}
-	var sent notify.Report
+	sent := 0
 	for { // as many messages as a minute allows: what is more goes out as one digest
 		round, err := to.Send(ctx)
 		if err != nil {
 			return err
 		}
-		sent.Messages, sent.Sent = sent.Messages+round.Messages, sent.Sent+round.Sent
+		sent += round.Sent
 		if round.Sent == 0 {
 			break
 		}
@@ -208,7 +208,7 @@ func (d *detection) tell(ctx context.Context, c *config.Config, s store.Store, r
 		}
 	}
 	p := newPage(d.sys.Err, d.sys.ErrTerminal)
-	p.line(faint, fmt.Sprintf("told subscriptions of %s in %s", counted(int64(sent.Sent), "change"), counted(int64(sent.Messages), "message")))
+	p.line(faint, "told subscriptions of "+counted(int64(sent), "change"))
 	if err := p.flush(); err != nil || owed == 0 {
 		return err
 	}

@@ -114,15 +114,23 @@ func (n *Notifier) single(i *notify.Item, s space) card {
 				subtle("  "+harmless(f.Op, s.text)+" "+harmless(f.Operand, s.text))))
 		}
 	}
-	if steps := n.o.Runbook(a.Rule.ID); len(steps) > 0 && i.Change != notify.Closed {
-		c.Body = append(c.Body, line("Medium", bold("What to do first")))
-		for k, step := range steps[:min(len(steps), s.steps)] {
-			c.Body = append(c.Body, line("Small", text(fmt.Sprintf("%d. %s", k+1, harmless(step, 2*s.text)))))
-		}
-	}
+	c.Body = append(c.Body, n.steps(i, s)...)
 	c.Body = append(c.Body, line("Medium", subtle(harmless(a.Rule.ID, s.text)+" · "+string(a.ID))))
 	c.Actions = n.links(a)
 	return c
+}
+
+// steps are what to do first about the alert, unless it is closed.
+func (n *Notifier) steps(i *notify.Item, s space) []any {
+	steps := n.o.Runbook(i.Alert.Rule.ID)
+	if len(steps) == 0 || i.Change == notify.Closed {
+		return nil
+	}
+	out := []any{line("Medium", bold("What to do first"))}
+	for k, step := range steps[:min(len(steps), s.steps)] {
+		out = append(out, line("Small", text(fmt.Sprintf("%d. %s", k+1, harmless(step, 2*s.text)))))
+	}
+	return out
 }
 
 func (n *Notifier) several(m *notify.Message, s space) card {
@@ -148,6 +156,10 @@ func (n *Notifier) several(m *notify.Message, s space) card {
 		line("", bold(strings.ToUpper(lead.Severity.String())), text(" · "+strings.Join(grades, ", "))),
 		line("Small", run{Type: "TextRun", Text: head, Weight: "Bolder", Size: "Large"}),
 	)
+	// What goes out together is one event, of which the gravest alert says most; a digest has nothing in common.
+	if m.Form == notify.Bundle {
+		c.Body = append(c.Body, line("Medium", text(sentence(harmless(lead.Rule.Why, s.text)))))
+	}
 	shown := min(len(m.Items), s.alerts)
 	for i := range shown {
 		a := &m.Items[i].Alert
@@ -162,6 +174,9 @@ func (n *Notifier) several(m *notify.Message, s space) card {
 	}
 	if rest := len(m.Items) - shown; rest > 0 {
 		c.Body = append(c.Body, line("Medium", bold(fmt.Sprintf("and %d more", rest))))
+	}
+	if m.Form == notify.Bundle {
+		c.Body = append(c.Body, n.steps(&m.Items[0], s)...)
 	}
 	names := make([]string, 0, len(byRule))
 	for id := range byRule {
