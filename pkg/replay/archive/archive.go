@@ -1,6 +1,6 @@
 // Package archive is the source of replays that reads what diagnostic settings have archived into blobs: JSON lines, a blob an
-// hour, in containers that are called insights-logs-CATEGORY. The blob of the hour at hand is still being appended to, and is
-// read as far as it goes.
+// hour, in containers that are called insights-logs-CATEGORY. The blob of the hour at hand is still being appended to: it is
+// read as far as it went when the replay was planned, however often it is opened.
 package archive
 
 import (
@@ -60,7 +60,9 @@ func (s *Source) Plan(ctx context.Context, arrived replay.Window) (replay.Plan, 
 		if !at.Add(time.Hour).After(arrived.From) || !at.Before(arrived.To) {
 			continue
 		}
-		plan.Ranges = append(plan.Ranges, replay.Range{Partition: b.Name, Units: b.Size})
+		if b.Size > 0 {
+			plan.Ranges = append(plan.Ranges, replay.Range{Partition: b.Name, Units: b.Size})
+		}
 	}
 	switch {
 	case first.IsZero():
@@ -77,7 +79,7 @@ func (s *Source) Plan(ctx context.Context, arrived replay.Window) (replay.Plan, 
 
 // Open reads a blob. A position is how many records and broken parts come before it.
 func (s *Source) Open(ctx context.Context, r replay.Range, position string) (replay.Reader, error) {
-	body, err := s.Container.Read(ctx, r.Partition, 0, 0)
+	body, err := s.Container.Read(ctx, r.Partition, 0, r.Units)
 	if err != nil {
 		return nil, err
 	}

@@ -8,18 +8,26 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/hamba/avro/v2/ocf"
 
 	"github.com/assay-sec/assay/pkg/cli"
 	"github.com/assay-sec/assay/pkg/internal/peers"
+	"github.com/assay-sec/assay/pkg/replay"
+	"github.com/assay-sec/assay/pkg/replay/archive"
+	"github.com/assay-sec/assay/pkg/replay/blobs"
 )
 
 func TestMain(m *testing.M) { peers.Main(m) }
@@ -148,5 +156,86 @@ func TestTheSameAlertsOutOfCaptureAndOutOfTheArchive(t *testing.T) {
 		if again.Replay.Findings.New != 0 {
 			t.Errorf("%s where the file has been: %+v", name, again.Replay.Findings)
 		}
+	}
+}
+
+// The blob of the hour at hand grows while it is read. A replay sees what was there when it was planned, and so does one that
+// goes on in the middle of it.
+func TestAnArchiveThatGrows(t *testing.T) {
+	t.Parallel()
+	a := peers.StartAzurite(t)
+	at, err := container.NewClientFromConnectionString(a.ConnectionString, "insights-logs-growing", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := at.Create(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	hour := at.NewAppendBlobClient(fmt.Sprintf("tenantId=%s/y=2026/m=03/d=01/h=10/m=00/PT1H.json", victim))
+	if _, err := hour.Create(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	grow := func(from, to int) {
+		t.Helper()
+		var lines strings.Builder
+		for i := from; i < to; i++ {
+			lines.WriteString(token(i) + "\r\n")
+		}
+		if _, err := hour.AppendBlock(t.Context(), streaming.NopCloser(strings.NewReader(lines.String())), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	opened, err := blobs.OpenEmulator(a.ConnectionString, "insights-logs-growing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := archive.Source{Container: opened, Name: "insights-logs-growing", PageRecords: 7}
+	window := replay.Window{From: begin, To: begin.Add(time.Hour)}
+	plan := func() replay.Plan {
+		t.Helper()
+		p, err := source.Plan(t.Context(), window)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	read := func(r replay.Range, position string, pages int) (records int, last string) {
+		t.Helper()
+		in, err := source.Open(t.Context(), r, position)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer in.Close()
+		for last = position; pages != 0; pages-- {
+			page, err := in.Next(t.Context())
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for last = page.Position; err == nil; {
+				if _, err = page.Records.Next(); err == nil {
+					records++
+				}
+			}
+		}
+		return records, last
+	}
+	if p := plan(); len(p.Ranges) != 0 {
+		t.Errorf("nothing is there, and planned is %+v", p.Ranges)
+	}
+	grow(0, 20)
+	first := plan()
+	if len(first.Ranges) != 1 {
+		t.Fatalf("planned %+v", first)
+	}
+	half, position := read(first.Ranges[0], "", 2)
+	grow(20, 45)
+	rest, _ := read(first.Ranges[0], position, -1)
+	whole, _ := read(first.Ranges[0], "", -1)
+	later, _ := read(plan().Ranges[0], "", -1)
+	if half != 14 || rest != 6 || whole != 20 || later != 45 {
+		t.Errorf("read %d, then %d, all %d, of a later plan %d; want 14, 6, 20, 45", half, rest, whole, later)
 	}
 }
