@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -43,6 +44,10 @@ const (
 	answerFor  = 30 * time.Second // of properties: the SDK asks for them without the caller's context
 	mostQuiet  = 6
 )
+
+// askAtOnce is how many partitions are asked at the same time when a replay is planned: a caller waits for it, and the service
+// answers fifty such questions a second.
+const askAtOnce = 8
 
 // Source reads one hub. Close it.
 type Source struct {
@@ -87,12 +92,24 @@ func (s *Source) Plan(ctx context.Context, arrived replay.Window) (replay.Plan, 
 	if err != nil {
 		return plan, fmt.Errorf("ask event hub %s for its partitions: %w", s.o.Hub, err)
 	}
-	for _, partition := range hub.PartitionIDs {
-		if err := s.planPartition(ctx, &plan, partition, arrived); err != nil {
-			return plan, fmt.Errorf("plan partition %s of event hub %s: %w", partition, s.o.Hub, err)
-		}
+	parts, errs := make([]replay.Plan, len(hub.PartitionIDs)), make([]error, len(hub.PartitionIDs))
+	var asked sync.WaitGroup
+	places := make(chan struct{}, askAtOnce)
+	for i, partition := range hub.PartitionIDs {
+		places <- struct{}{}
+		asked.Go(func() {
+			if err := s.planPartition(ctx, &parts[i], partition, arrived); err != nil {
+				errs[i] = fmt.Errorf("plan partition %s of event hub %s: %w", partition, s.o.Hub, err)
+			}
+			<-places
+		})
 	}
-	return plan, nil
+	asked.Wait()
+	for i := range parts {
+		plan.Ranges = append(plan.Ranges, parts[i].Ranges...)
+		plan.Gaps = append(plan.Gaps, parts[i].Gaps...)
+	}
+	return plan, errors.Join(errs...)
 }
 
 func (s *Source) planPartition(ctx context.Context, plan *replay.Plan, partition string, arrived replay.Window) error {
