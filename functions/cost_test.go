@@ -39,7 +39,8 @@ type served struct {
 	start time.Time
 }
 
-func serveExecutable(t *testing.T, exe string) *served {
+// serveExecutable starts the executable, whose lines go to out; nil: nowhere.
+func serveExecutable(t *testing.T, exe string, out io.Writer) *served {
 	t.Helper()
 	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -54,6 +55,7 @@ func serveExecutable(t *testing.T, exe string) *served {
 	}
 	s := &served{t: t, cmd: exec.CommandContext(t.Context(), exe, "serve"), url: "http://127.0.0.1:" + port}
 	s.cmd.Env = append(os.Environ(), azfunc.PortVariable+"="+port, app.SettingStore+"=sqlite:"+filepath.Join(t.TempDir(), "assay.db"))
+	s.cmd.Stdout = out
 	s.start = time.Now()
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -127,7 +129,7 @@ func (s *served) end() time.Duration {
 // posted returns the processor time of a process that was started, answered each body so many times, and was killed.
 func posted(t *testing.T, exe string, bodies [][]byte, times int) time.Duration {
 	t.Helper()
-	s := serveExecutable(t, exe)
+	s := serveExecutable(t, exe, nil)
 	for range times {
 		for _, body := range bodies {
 			s.post(body)
@@ -212,7 +214,7 @@ func TestCost(t *testing.T) {
 		body := requestBody(t, records[:16], 16, true)
 		var first, batch, idle, spent []float64
 		for range 11 {
-			s := serveExecutable(t, exe)
+			s := serveExecutable(t, exe, nil)
 			s.post(body)
 			batch = append(batch, float64(time.Since(s.start).Microseconds())/1000)
 			first = append(first, float64(s.first.Microseconds())/1000)
@@ -228,7 +230,7 @@ func TestCost(t *testing.T) {
 		bound(t, "resident after one batch, median of 11", median(idle), 25, "MB")
 	})
 	t.Run("100,000 events", func(t *testing.T) {
-		s := serveExecutable(t, exe)
+		s := serveExecutable(t, exe, nil)
 		var all [][]byte
 		for i := 0; i+64 <= len(records); i += 64 {
 			all = append(all, requestBody(t, records[i:i+64], 64, true))
@@ -241,7 +243,7 @@ func TestCost(t *testing.T) {
 		bound(t, "resident after 100,000 events, 64 a batch", float64(resident)/mega, 60, "MB")
 	})
 	t.Run("16 bodies of 13 MB", func(t *testing.T) {
-		s := serveExecutable(t, exe)
+		s := serveExecutable(t, exe, nil)
 		big := requestBody(t, records[:2700], 270, true)
 		t.Logf("each body has %.1f MB", float64(len(big))/mega)
 		var all sync.WaitGroup
