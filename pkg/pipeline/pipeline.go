@@ -292,7 +292,7 @@ func (w *worker) one(b *batch, r *envelope.Record) {
 	var failed error
 	w.p.engine.Eval(&w.ev, &w.eval, func(v *rule.Verdict) {
 		if v.Truth == rule.Unknown {
-			w.counts.blind[v.Index].add(v.Missing)
+			w.counts.blind[v.Index].add(w.ev.Kind, v.Missing)
 			return
 		}
 		if w.ev.ID == "" && failed == nil {
@@ -314,7 +314,7 @@ func (w *worker) one(b *batch, r *envelope.Record) {
 	if w.o.Observe != nil {
 		w.o.Observe(&w.ev)
 	}
-	w.counts.evaluated++
+	w.counts.evaluated[w.ev.Kind]++
 }
 
 func (w *worker) setAside(b *batch, reason, detail string, o envelope.Origin, body string) {

@@ -130,6 +130,18 @@ func TestEveryRecordIsCounted(t *testing.T) {
 	if blind == nil || blind.Records != 5 || blind.Missing["token.sid"] != 5 {
 		t.Errorf("not evaluable %+v", blind)
 	}
+	for of, asked := range report.Asked {
+		decided := report.Evaluated
+		if of.RuleID == "session" {
+			decided = 0 // it lacked its field in each of them
+		}
+		if of.Kind != event.SignIn || asked != (Asked{report.Evaluated, decided}) {
+			t.Errorf("rule %s was asked of %+v", of.RuleID, asked)
+		}
+	}
+	if len(report.Asked) < 2 {
+		t.Errorf("asked were %v", report.Asked)
+	}
 
 	again, err := newPipeline(t, s).Process(t.Context(), &records{bodies: bodies}, Options{})
 	if err != nil {

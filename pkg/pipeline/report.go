@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/assay-sec/assay/pkg/alert"
+	"github.com/assay-sec/assay/pkg/event"
 	"github.com/assay-sec/assay/pkg/rule"
 	"github.com/assay-sec/assay/pkg/store"
 )
@@ -36,6 +37,8 @@ type Report struct {
 
 	// NotEvaluable tells, by rule id, on how many records a rule could not be decided and what was missing.
 	NotEvaluable map[string]*Blind
+	// Asked tells, by rule and kind of log, of how many records rules were asked, and of how many they could tell.
+	Asked map[RuleOfKind]Asked
 
 	Seconds float64
 }
@@ -44,7 +47,7 @@ type Report struct {
 func NewReport() *Report {
 	return &Report{
 		Ignored: map[string]int64{}, SetAside: map[string]int64{}, Examples: map[string][]string{}, Details: map[string]string{},
-		Suppressed: map[string]Suppressed{}, Alerts: map[alert.ID]*Touched{}, NotEvaluable: map[string]*Blind{},
+		Suppressed: map[string]Suppressed{}, Alerts: map[alert.ID]*Touched{}, NotEvaluable: map[string]*Blind{}, Asked: map[RuleOfKind]Asked{},
 	}
 }
 
@@ -100,7 +103,24 @@ func (r *Report) Add(o *Report) {
 			mine.Missing[name] += n
 		}
 	}
+	for of, a := range o.Asked {
+		r.ask(of, a)
+	}
 }
+
+func (r *Report) ask(of RuleOfKind, a Asked) {
+	sum := r.Asked[of]
+	r.Asked[of] = Asked{sum.Records + a.Records, sum.Decided + a.Decided}
+}
+
+// RuleOfKind is a rule, and the kind of log that it was asked about.
+type RuleOfKind struct {
+	RuleID string
+	Kind   event.Kind
+}
+
+// Asked counts records of a kind that a rule reads. The share of Decided is what the rule can see of that log.
+type Asked struct{ Records, Decided int64 }
 
 // maxExamples is how many places a reason for setting aside is given with.
 const maxExamples = 3
@@ -126,10 +146,14 @@ type Blind struct {
 
 // counts are what one worker counts.
 type counts struct {
-	records, evaluated, unselected int64
-	ignored, setAside              map[string]int64
-	blind                          []blind // by place in Engine.Rules
+	records, unselected int64
+	evaluated           [kinds]int64
+	ignored, setAside   map[string]int64
+	blind               []blind // by place in Engine.Rules
 }
+
+// kinds is more than there are kinds of events.
+const kinds = 16
 
 func newCounts(rules int) counts {
 	return counts{ignored: map[string]int64{}, setAside: map[string]int64{}, blind: make([]blind, rules)}
@@ -151,13 +175,13 @@ func count(m map[string]int64, name string) int64 {
 
 // blind is a Blind in the making. The few names of a rule are found quicker in a slice than in a map.
 type blind struct {
-	records int64
+	records [kinds]int64
 	names   []string
 	times   []int64
 }
 
-func (b *blind) add(missing []string) {
-	b.records++
+func (b *blind) add(k event.Kind, missing []string) {
+	b.records[k]++
 	for _, m := range missing {
 		if i := slices.Index(b.names, m); i >= 0 {
 			b.times[i]++
@@ -170,7 +194,9 @@ func (b *blind) add(missing []string) {
 
 func (w *worker) addTo(r *Report) {
 	r.Records += w.counts.records
-	r.Evaluated += w.counts.evaluated
+	for _, n := range w.counts.evaluated {
+		r.Evaluated += n
+	}
 	r.Unselected += w.counts.unselected
 	for name, n := range w.counts.ignored {
 		r.Ignored[name] += n
@@ -178,18 +204,24 @@ func (w *worker) addTo(r *Report) {
 	for name, n := range w.counts.setAside {
 		r.SetAside[name] += n
 	}
-	for i := range w.counts.blind {
+	for i, of := range w.p.engine.Rules() {
 		b := &w.counts.blind[i]
-		if b.records == 0 {
+		records := int64(0)
+		for _, k := range of.Kinds {
+			if n := w.counts.evaluated[k]; n > 0 {
+				r.ask(RuleOfKind{of.ID, k}, Asked{n, max(n-b.records[k], 0)})
+			}
+			records += b.records[k]
+		}
+		if records == 0 {
 			continue
 		}
-		id := w.p.engine.Rules()[i].ID
-		t := r.NotEvaluable[id]
+		t := r.NotEvaluable[of.ID]
 		if t == nil {
 			t = &Blind{Missing: map[string]int64{}}
-			r.NotEvaluable[id] = t
+			r.NotEvaluable[of.ID] = t
 		}
-		t.Records += b.records
+		t.Records += records
 		for j, name := range b.names {
 			t.Missing[name] += b.times[j]
 		}

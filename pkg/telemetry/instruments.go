@@ -25,6 +25,7 @@ type instruments struct {
 	records       metric.Int64Counter
 	setAside      metric.Int64Counter
 	undecided     metric.Int64Counter
+	asked         metric.Int64Counter
 	findings      metric.Int64Counter
 	alerts        metric.Int64Counter
 	lag           metric.Float64Gauge
@@ -57,6 +58,7 @@ func (t *Telemetry) make() error {
 	t.records = counter("assay.records", "{record}", "Records that came in, by what became of them")
 	t.setAside = counter("assay.records.set_aside", "{record}", "Records set aside, by reason")
 	t.undecided = counter("assay.records.not_evaluable", "{record}", "Records on which a rule could not be decided for want of a field")
+	t.asked = counter("assay.rule.records", "{record}", "Records that a rule was asked of, by kind of log and by whether it could be decided")
 	t.findings = counter("assay.findings", "{finding}", "Matches by rule, known ones included")
 	t.alerts = counter("assay.alerts", "{alert}", "Alerts that a batch touched, by rule and by whether they are new")
 	t.operations = histogram("assay.store.duration", "s", "How long the store took for an operation, retries included", seconds...)
@@ -137,6 +139,11 @@ func (t *Telemetry) Batch(ctx context.Context, b Batch) {
 		for field, n := range blind.Missing {
 			t.undecided.Add(ctx, n, metric.WithAttributes(attribute.String("rule", id), attribute.String("field", field)))
 		}
+	}
+	for of, asked := range r.Asked {
+		rule, kind := attribute.String("rule", of.RuleID), attribute.String("log", of.Kind.String())
+		t.asked.Add(ctx, asked.Decided, metric.WithAttributes(rule, kind, attribute.Bool("decided", true)))
+		t.asked.Add(ctx, asked.Records-asked.Decided, metric.WithAttributes(rule, kind, attribute.Bool("decided", false)))
 	}
 	for _, touched := range r.Alerts {
 		state := "known"

@@ -26,6 +26,7 @@ import (
 
 	"github.com/assay-sec/assay/pkg/alert"
 	"github.com/assay-sec/assay/pkg/azfunc"
+	"github.com/assay-sec/assay/pkg/event"
 	"github.com/assay-sec/assay/pkg/pipeline"
 	"github.com/assay-sec/assay/pkg/rule"
 )
@@ -191,6 +192,7 @@ func report() *pipeline.Report {
 	r.Ignored["a category that the attacker made up"] = 3
 	r.SetAside["no-time"] = 1
 	r.NotEvaluable["ioc-ip"] = &pipeline.Blind{Records: 4, Missing: map[string]int64{"net.ip": 4}}
+	r.Asked[pipeline.RuleOfKind{RuleID: "ioc-ip", Kind: event.Audit}] = pipeline.Asked{Records: 6, Decided: 2}
 	r.Alerts["x"] = &pipeline.Touched{New: true, CountInRun: 3, Alert: alert.Alert{
 		Severity: rule.High, Rule: alert.RuleRef{ID: "token-alg-none"}, Subject: alert.Subject{User: "ada@contoso.example"},
 	}}
@@ -225,6 +227,8 @@ func TestWhatIsSent(t *testing.T) {
 		"assay.records hub=signins outcome=set_aside":                       1,
 		"assay.records.set_aside hub=signins reason=no-time":                1,
 		"assay.records.not_evaluable field=net.ip rule=ioc-ip":              4,
+		"assay.rule.records decided=true log=audit rule=ioc-ip":             2,
+		"assay.rule.records decided=false log=audit rule=ioc-ip":            4,
 		"assay.findings rule=token-alg-none":                                3,
 		"assay.alerts rule=token-alg-none severity=high state=new":          1,
 		"assay.lag hub=signins partition=3":                                 90,
