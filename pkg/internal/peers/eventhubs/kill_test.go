@@ -156,8 +156,8 @@ func (r *stoppingReader) Next(ctx context.Context) (replay.Page, error) {
 	return r.Reader.Next(ctx)
 }
 
-// tokens writes events of which one in fifty shows a forged token, in turn over four partitions and in time.
-func tokens(t *testing.T, n int) string {
+// tokens writes events of which one in so many shows a forged token, in turn over four partitions and in time.
+func tokens(t *testing.T, n, oneIn int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "events.jsonl")
 	f, err := os.Create(path)
@@ -169,7 +169,7 @@ func tokens(t *testing.T, n int) string {
 	const tenant = "8f1d6c3a-52e7-4b90-9c0e-6a4d17f2b385"
 	for i := range n {
 		key := "1LTMzakihiRla_8z2BEJVXeWMqo"
-		if i%50 != 0 {
+		if i%oneIn != 0 {
 			key = "a-key-that-nobody-knows"
 		}
 		at := enqueued(i, n)
@@ -209,7 +209,7 @@ func TestAReplayThatIsKilled(t *testing.T) {
 	t.Logf("%d events, %d kills, seed %d (repeat with -kill-seed %d)", *manyEvents, *kills, seed, seed)
 	random := rand.New(rand.NewPCG(seed, 7))
 	n := *manyEvents
-	connection := Start(t, "signins:4", tokens(t, n))
+	connection := Start(t, "signins:4", tokens(t, n, 50))
 	from, to := day.Add(30*time.Hour), day.Add(60*time.Hour)
 	want := int64(0)
 	for i := range n {
