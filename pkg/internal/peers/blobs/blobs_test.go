@@ -205,7 +205,7 @@ func TestAnArchiveThatGrows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer in.Close()
+		defer func() { _ = in.Close() }()
 		for last = position; pages != 0; pages-- {
 			page, err := in.Next(t.Context())
 			if errors.Is(err, io.EOF) {
