@@ -175,7 +175,7 @@ soak: build ## Run 5 GB through assay and show that its memory stays flat (SOAK=
 	@$(GO) run ./pkg/bench/measure -soak $${SOAK:-5} bin/assay
 	@$(GO) run ./pkg/bench/measure -rounds 1 -replay 1000000 bin/assay
 	@$(GO) test -count 1 -timeout 30m -v -run 'TestKills' ./functions -kill-events 100000 -kills 15
-	@$(GO) test -count 1 -timeout 30m -tags peers -v -run 'TestTheWindowOfAHub|TestAReplayThatIsKilled' ./$(PEERS)/eventhubs -events 200000 -kills 20
+	@$(GO) test -count 1 -timeout 30m -tags peers -v -run 'TestTheWindowOfAHub|TestAReplayThatIsKilled|TestTheFunctionAppIsKilledInAReplay' ./$(PEERS)/eventhubs -events 200000 -kills 20
 
 .PHONY: sigma-report
 sigma-report: build ## Tell which Sigma rules in DIR can be evaluated, and why each of the others cannot (CONFIG=assay.yaml)

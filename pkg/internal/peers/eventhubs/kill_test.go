@@ -50,6 +50,7 @@ const (
 	afterCommit  = "after the store's commit"
 	beforeSaving = "before the position is saved"
 	afterSaving  = "after the position is saved"
+	betweenTurns = "after a turn, before the next is asked for" // in the function app alone
 )
 
 func child(what string) int {
@@ -71,10 +72,7 @@ func child(what string) int {
 			return
 		}
 		if left--; left == 0 {
-			if self, err := os.FindProcess(os.Getpid()); err == nil {
-				_ = self.Kill()
-			}
-			select {}
+			die()
 		}
 	}
 	if err := goOn(ctx, what, os.Getenv(jobVariable), at); err != nil {
@@ -132,6 +130,9 @@ func (s *stoppingState) Save(ctx context.Context, d store.Document) (store.Docum
 	d, err := s.State.Save(ctx, d)
 	if slice {
 		s.at(afterSaving)
+		if strings.Contains(string(d.Body), `"state":"pending"`) {
+			s.at(betweenTurns)
+		}
 	}
 	return d, err
 }
