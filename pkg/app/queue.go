@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -71,12 +72,13 @@ func managed(client string) (azcore.TokenCredential, error) {
 	return c, nil
 }
 
-// enqueueText adds a message, in base64 as host.json has it, which is shown after a while.
+// enqueueText adds a message, in base64 as host.json has it, which is shown after a while: the queue counts whole seconds, and one
+// that is shown before a lease is over would come round and round.
 func enqueueText(ctx context.Context, q *azqueue.QueueClient, text string, after time.Duration) error {
 	if q == nil {
 		return errors.New("replays have no queue")
 	}
-	seconds := int32(min(after, 24*time.Hour).Seconds())
+	seconds := int32(math.Ceil(min(after, 24*time.Hour).Seconds()))
 	_, err := q.EnqueueMessage(ctx, base64.StdEncoding.EncodeToString([]byte(text)), &azqueue.EnqueueMessageOptions{VisibilityTimeout: &seconds})
 	if err != nil {
 		return fmt.Errorf("add a message to the queue %s: %w", replayQueue, err)
