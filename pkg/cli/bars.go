@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -77,22 +76,7 @@ func (b *bars) watch() (stop func()) {
 	if !b.sys.ErrTerminal.Interactive || !b.sys.ErrTerminal.Color {
 		return func() {}
 	}
-	quit, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		tick := time.NewTicker(progressEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-quit:
-				_, _ = io.WriteString(b.sys.Err, b.clear()) // nobody misses lines that are lost
-				return
-			case <-tick.C:
-				_, _ = io.WriteString(b.sys.Err, b.draw(b.sys.Now()))
-			}
-		}
-	}()
-	return func() { close(quit); <-ended }
+	return redraw(b.sys, b.draw, b.clear)
 }
 
 // draw returns the lines for now, over those that stand there: the parts that are on their way, and how far all are.

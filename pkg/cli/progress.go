@@ -28,6 +28,11 @@ func watch(sys *System, m meter) (stop func()) {
 		return func() {}
 	}
 	p := &progress{started: sys.Now()}
+	return redraw(sys, func(now time.Time) string { return p.line(now, m) }, p.clear)
+}
+
+// redraw writes what draw returns on the standard error every now and then, until stop is called, and then what clear returns.
+func redraw(sys *System, draw func(now time.Time) string, clear func() string) (stop func()) {
 	quit, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -36,10 +41,10 @@ func watch(sys *System, m meter) (stop func()) {
 		for {
 			select {
 			case <-quit:
-				_, _ = io.WriteString(sys.Err, p.clear()) // nobody misses a line that is lost
+				_, _ = io.WriteString(sys.Err, clear()) // nobody misses a line that is lost
 				return
 			case <-tick.C:
-				_, _ = io.WriteString(sys.Err, p.line(sys.Now(), m))
+				_, _ = io.WriteString(sys.Err, draw(sys.Now()))
 			}
 		}
 	}()
