@@ -72,6 +72,22 @@ type Gap struct {
 	Reason    string    `json:"reason"`
 }
 
+// Missing returns what a source lacks of the window of arrival that began to keep things at first, give or take the slack; zero
+// for a source that keeps nothing. kept is how it keeps: "captured".
+func (w Window) Missing(source string, first time.Time, slack time.Duration, kept string) []Gap {
+	switch {
+	case first.IsZero():
+		return []Gap{{Source: source, From: w.From, To: w.To, Reason: "nothing was " + kept}}
+	case first.After(w.From.Add(slack)):
+		to := first
+		if w.To.Before(to) {
+			to = w.To
+		}
+		return []Gap{{Source: source, From: w.From, To: to, Reason: "nothing was " + kept + " before " + first.Format(time.RFC3339)}}
+	}
+	return nil
+}
+
 // Reader reads a range. It is not safe for concurrent use.
 type Reader interface {
 	// Next returns the next page. The error is io.EOF at the end of the range; after any other one the range can be opened

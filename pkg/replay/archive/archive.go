@@ -64,16 +64,7 @@ func (s *Source) Plan(ctx context.Context, arrived replay.Window) (replay.Plan, 
 			plan.Ranges = append(plan.Ranges, replay.Range{Partition: b.Name, Units: b.Size})
 		}
 	}
-	switch {
-	case first.IsZero():
-		plan.Gaps = []replay.Gap{{Source: s.Name, From: arrived.From, To: arrived.To, Reason: "nothing was archived"}}
-	case first.After(arrived.From):
-		to := first
-		if arrived.To.Before(to) {
-			to = arrived.To
-		}
-		plan.Gaps = []replay.Gap{{Source: s.Name, From: arrived.From, To: to, Reason: "nothing was archived before " + first.Format(time.RFC3339)}}
-	}
+	plan.Gaps = arrived.Missing(s.Name, first, 0, "archived")
 	return plan, nil
 }
 

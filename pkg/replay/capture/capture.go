@@ -69,16 +69,7 @@ func (s *Source) Plan(ctx context.Context, arrived replay.Window) (replay.Plan, 
 		plan.Ranges = append(plan.Ranges, replay.Range{Partition: m[1], From: b.Name, Units: b.Size})
 	}
 	slices.SortStableFunc(plan.Ranges, func(a, b replay.Range) int { return strings.Compare(a.From, b.From) })
-	switch {
-	case first.IsZero():
-		plan.Gaps = []replay.Gap{{Source: s.Hub, From: arrived.From, To: arrived.To, Reason: "nothing was captured"}}
-	case first.After(arrived.From.Add(longest)):
-		to := first
-		if arrived.To.Before(to) {
-			to = arrived.To
-		}
-		plan.Gaps = []replay.Gap{{Source: s.Hub, From: arrived.From, To: to, Reason: "nothing was captured before " + first.Format(time.RFC3339)}}
-	}
+	plan.Gaps = arrived.Missing(s.Hub, first, longest, "captured")
 	return plan, nil
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 	"github.com/hamba/avro/v2/ocf"
 
+	"github.com/assay-sec/assay/pkg/bench/corpus/captured"
 	"github.com/assay-sec/assay/pkg/cli"
 	"github.com/assay-sec/assay/pkg/internal/peers"
 	"github.com/assay-sec/assay/pkg/replay"
@@ -31,13 +32,6 @@ import (
 )
 
 func TestMain(m *testing.M) { peers.Main(m) }
-
-// The schema of Capture's files ("Exploring captured Avro files in Azure Event Hubs", Microsoft Learn).
-const schema = `{"type":"record","name":"EventData","namespace":"Microsoft.ServiceBus.Messaging","fields":[
-{"name":"SequenceNumber","type":"long"},{"name":"Offset","type":"string"},{"name":"EnqueuedTimeUtc","type":"string"},
-{"name":"SystemProperties","type":{"type":"map","values":["long","double","string","bytes"]}},
-{"name":"Properties","type":{"type":"map","values":["long","double","string","bytes","null"]}},
-{"name":"Body","type":["null","bytes"]}]}`
 
 const victim = "8f1d6c3a-52e7-4b90-9c0e-6a4d17f2b385"
 
@@ -51,10 +45,10 @@ func token(i int) string {
 		i, victim, begin.Add(time.Duration(i)*time.Minute).Format(time.RFC3339), victim, victim, i%3)
 }
 
-func captured(t *testing.T, codec ocf.CodecName, from, to int) []byte {
+func avro(t *testing.T, codec ocf.CodecName, from, to int) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	enc, err := ocf.NewEncoder(schema, &out, ocf.WithCodec(codec), ocf.WithBlockLength(7))
+	enc, err := ocf.NewEncoder(captured.Schema, &out, ocf.WithCodec(codec), ocf.WithBlockLength(7))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,9 +123,9 @@ func TestTheSameAlertsOutOfCaptureAndOutOfTheArchive(t *testing.T) {
 		}
 		hours[h].WriteString(token(i) + "\r\n")
 	}
-	put("capture", "ns/tokens/0/2026/03/01/10/00/00.avro", captured(t, ocf.Null, 0, 60))
-	put("capture", "ns/tokens/1/2026/03/01/11/00/00.avro", captured(t, ocf.Deflate, 60, n))
-	put("capture", "ns/other/1/2026/03/01/11/00/00.avro", captured(t, ocf.Deflate, 60, 70))
+	put("capture", "ns/tokens/0/2026/03/01/10/00/00.avro", avro(t, ocf.Null, 0, 60))
+	put("capture", "ns/tokens/1/2026/03/01/11/00/00.avro", avro(t, ocf.Deflate, 60, n))
+	put("capture", "ns/other/1/2026/03/01/11/00/00.avro", avro(t, ocf.Deflate, 60, 70))
 	for h, body := range hours {
 		put("insights-logs-tokens", fmt.Sprintf("tenantId=%s/y=2026/m=03/d=01/h=%02d/m=00/PT1H.json", victim, h), body.Bytes())
 	}
