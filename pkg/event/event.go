@@ -22,6 +22,9 @@ const (
 
 var kindNames = [...]string{"none", "signin", "audit", "graph", "token", "risk", "directory", "saml"}
 
+// NumKinds is how many kinds there are, KindNone among them: the size of what holds something for each.
+const NumKinds = len(kindNames)
+
 // Kinds lists every kind that a rule can read.
 func Kinds() []Kind {
 	return []Kind{SignIn, Audit, GraphActivity, TokenObserved, Risk, DirectoryChange, AssertionObserved}

@@ -147,13 +147,10 @@ type Blind struct {
 // counts are what one worker counts.
 type counts struct {
 	records, unselected int64
-	evaluated           [kinds]int64
+	evaluated           [event.NumKinds]int64
 	ignored, setAside   map[string]int64
 	blind               []blind // by place in Engine.Rules
 }
-
-// kinds is more than there are kinds of events.
-const kinds = 16
 
 func newCounts(rules int) counts {
 	return counts{ignored: map[string]int64{}, setAside: map[string]int64{}, blind: make([]blind, rules)}
@@ -175,7 +172,7 @@ func count(m map[string]int64, name string) int64 {
 
 // blind is a Blind in the making. The few names of a rule are found quicker in a slice than in a map.
 type blind struct {
-	records [kinds]int64
+	records [event.NumKinds]int64
 	names   []string
 	times   []int64
 }

@@ -91,7 +91,7 @@ type Verdict struct {
 
 // Engine evaluates a set of rules. It is immutable and safe for concurrent use.
 type Engine struct {
-	byKind [16]plan
+	byKind [event.NumKinds]plan
 	rules  []*Rule
 }
 
@@ -101,7 +101,7 @@ func NewEngine(rules []*Rule) (*Engine, error) { return newEngine(rules, fewest)
 
 func newEngine(rules []*Rule, indexed int) (*Engine, error) {
 	e := &Engine{}
-	var places [16][]int
+	var places [event.NumKinds][]int
 	var errs []error
 	seen := map[string]bool{}
 	for _, r := range rules {
