@@ -73,12 +73,7 @@ func (p *Proposal) tenants(e *editor, root *yaml.Node) error {
 	case list.Style&yaml.FlowStyle != 0:
 		return ErrLayout
 	}
-	last := list.Content[len(list.Content)-1]
-	dash, err := e.dash(last)
-	if err != nil {
-		return err
-	}
-	return e.insert(e.end(last, nil, dash), items, dash)
+	return e.push(list, items)
 }
 
 // edit puts what is proposed for a tenant into its mapping.
@@ -374,12 +369,7 @@ func (e *editor) items(list, proposed *yaml.Node) error {
 	if len(added.Content) == 0 {
 		return nil
 	}
-	last := list.Content[len(list.Content)-1]
-	dash, err := e.dash(last)
-	if err != nil {
-		return err
-	}
-	return e.insert(e.end(last, nil, dash), added, dash)
+	return e.push(list, added)
 }
 
 // entries does the same to a mapping of texts.
@@ -407,6 +397,16 @@ func (e *editor) entries(was, proposed *yaml.Node) error {
 	}
 	n := len(was.Content)
 	return e.insert(e.end(was.Content[n-2], was.Content[n-1], column), added, column)
+}
+
+// push puts items behind the last one of a list that has some.
+func (e *editor) push(list, items *yaml.Node) error {
+	last := list.Content[len(list.Content)-1]
+	dash, err := e.dash(last)
+	if err != nil {
+		return err
+	}
+	return e.insert(e.end(last, nil, dash), items, dash)
 }
 
 // dash returns the column, from 0, of the dash before an item of a list.

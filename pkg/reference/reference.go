@@ -223,29 +223,26 @@ func (t *Tenant) AppOnlyMail(appID string) (may, known bool) {
 // AppOnlyMailbox reports whether the application may read the mailbox, which is given as its GUID or its address, on its
 // own behalf. known is false if nobody has said which applications may.
 func (t *Tenant) AppOnlyMailbox(appID, mailbox string) (may, known bool) {
-	if t.appOnlyMailApps == nil {
-		return false, false
-	}
-	id, err := event.ParseGUID(appID)
-	if err != nil {
-		return false, true
-	}
-	boxes, ok := t.appOnlyMailApps[id]
-	return ok && (boxes == nil || boxes.has(mailbox)), true
+	return allowed(t.appOnlyMailApps, appID, mailbox)
 }
 
 // Opens reports whether people open what the workload (SharePoint, OneDrive, MicrosoftTeams) keeps with the application. known is
 // false if nobody has said which applications they use.
 func (t *Tenant) Opens(appID, workload string) (may, known bool) {
-	if t.workloadApps == nil {
+	return allowed(t.workloadApps, appID, workload)
+}
+
+// allowed reports whether the application may open what is called so. No names stand for any; known is false if nothing is listed.
+func allowed(apps map[event.GUID]names, appID, name string) (may, known bool) {
+	if apps == nil {
 		return false, false
 	}
 	id, err := event.ParseGUID(appID)
 	if err != nil {
 		return false, true
 	}
-	workloads, ok := t.workloadApps[id]
-	return ok && (workloads == nil || workloads.has(workload)), true
+	of, ok := apps[id]
+	return ok && (of == nil || of.has(name)), true
 }
 
 // Delegate reports whether the user may open the mailbox. known is false if the tenant's delegates are not known.
