@@ -121,8 +121,9 @@ func (m *Measure) Report() Report {
 			out.Attacks = append(out.Attacks, m.judge(Verdict{Attack: a.ID, Name: a.Name}, nil, "", a.Blind))
 		}
 	}
-	for i := range logs {
-		if l := &logs[i]; !m.arrived[l.name] {
+	all := logs()
+	for i := range all {
+		if l := &all[i]; !m.arrived[l.name] {
 			if shows := m.readers(l); len(shows) > 0 {
 				out.Absent = append(out.Absent, Absent{l.name, l.switchOn, l.price, shows})
 			}

@@ -31,7 +31,7 @@ func TestEveryRuleReadsALog(t *testing.T) {
 	m := New(catalogue(t, reference.Source{}))
 	reads := func(id string, of rules.Log) bool {
 		i := slices.IndexFunc(m.rules, func(r *rule.Rule) bool { return r.ID == id })
-		return slices.ContainsFunc(logs, func(l log) bool {
+		return slices.ContainsFunc(logs(), func(l log) bool {
 			return (of == "" || l.of == of) && m.reads(m.rules[i], &l)
 		})
 	}
@@ -113,8 +113,8 @@ func TestNothingArrived(t *testing.T) {
 			t.Errorf("%+v", v)
 		}
 	}
-	if len(r.Absent) != len(logs) {
-		t.Errorf("%d logs did not arrive, want all %d", len(r.Absent), len(logs))
+	if len(r.Absent) != len(logs()) {
+		t.Errorf("%d logs did not arrive, want all %d", len(r.Absent), len(logs()))
 	}
 	for _, a := range r.Absent {
 		if len(a.Shows) == 0 || a.SwitchOn == "" || a.Price == "" {
@@ -194,7 +194,7 @@ func TestVerdicts(t *testing.T) {
 			if hinted != (c.bare > 0) {
 				t.Errorf("the hints are %q", r.Hints)
 			}
-			if slices.ContainsFunc(r.Absent, func(a Absent) bool { return a.Log == "MailItemsAccessed" }) || len(r.Absent) != len(logs)-1 {
+			if slices.ContainsFunc(r.Absent, func(a Absent) bool { return a.Log == "MailItemsAccessed" }) || len(r.Absent) != len(logs())-1 {
 				t.Errorf("%d logs did not arrive", len(r.Absent))
 			}
 		})

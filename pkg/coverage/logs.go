@@ -2,6 +2,7 @@ package coverage
 
 import (
 	"strings"
+	"sync"
 
 	"github.com/assay-sec/assay/pkg/event"
 	"github.com/assay-sec/assay/pkg/rules"
@@ -30,36 +31,38 @@ const (
 )
 
 // logs lists what rules read. The first that fits is a record's.
-var logs = []log{
-	{"token-observation", rules.TokenLog, observed("token-observation"), nil, observations + " (README.md, Tokens that your own applications see)", "a line of policy or middleware for each"},
-	{"saml-observation", rules.TokenLog, event.Event{Kind: event.AssertionObserved, Category: "saml-observation"}, nil, "your service providers report the assertions that they meet", "a line of middleware for each"},
-	{"AzureActivity", rules.TokenLog, observed("AzureActivity"), nil, "a diagnostic setting of each Azure subscription, category Administrative", "no licence"},
+var logs = sync.OnceValue(func() []log {
+	return []log{
+		{"token-observation", rules.TokenLog, observed("token-observation"), nil, observations + " (README.md, Tokens that your own applications see)", "a line of policy or middleware for each"},
+		{"saml-observation", rules.TokenLog, event.Event{Kind: event.AssertionObserved, Category: "saml-observation"}, nil, "your service providers report the assertions that they meet", "a line of middleware for each"},
+		{"AzureActivity", rules.TokenLog, observed("AzureActivity"), nil, "a diagnostic setting of each Azure subscription, category Administrative", "no licence"},
 
-	{"MailItemsAccessed", rules.MailboxLog, mailbox(50), []string{"MailItemsAccessed"}, unifiedAudit, auditStandard},
-	{"OWAAuth", rules.MailboxLog, mailbox(275), []string{"GetAccessTokenForResource"}, unifiedAudit + ", record type 275", auditStandard},
-	{"ExchangeAdmin", rules.MailboxLog, mailbox(1), []string{"Set-Mailbox", "Set-AdminAuditLogConfig", "New-AcceptedDomain"}, unifiedAudit, auditStandard},
-	{"SharePoint", rules.DocumentLog, document("SharePoint", 6), nil, unifiedAudit, auditStandard},
-	{"OneDrive", rules.DocumentLog, document("OneDrive", 6), nil, unifiedAudit, auditStandard},
-	{"MicrosoftTeams", rules.DocumentLog, document("MicrosoftTeams", 25), nil, unifiedAudit, auditStandard},
-	{"Exchange", rules.MailboxLog, mailbox(2), []string{"Send", "MailboxLogin"}, unifiedAudit, auditStandard}, // all else that is done in mailboxes
+		{"MailItemsAccessed", rules.MailboxLog, mailbox(50), []string{"MailItemsAccessed"}, unifiedAudit, auditStandard},
+		{"OWAAuth", rules.MailboxLog, mailbox(275), []string{"GetAccessTokenForResource"}, unifiedAudit + ", record type 275", auditStandard},
+		{"ExchangeAdmin", rules.MailboxLog, mailbox(1), []string{"Set-Mailbox", "Set-AdminAuditLogConfig", "New-AcceptedDomain"}, unifiedAudit, auditStandard},
+		{"SharePoint", rules.DocumentLog, document("SharePoint", 6), nil, unifiedAudit, auditStandard},
+		{"OneDrive", rules.DocumentLog, document("OneDrive", 6), nil, unifiedAudit, auditStandard},
+		{"MicrosoftTeams", rules.DocumentLog, document("MicrosoftTeams", 25), nil, unifiedAudit, auditStandard},
+		{"Exchange", rules.MailboxLog, mailbox(2), []string{"Send", "MailboxLogin"}, unifiedAudit, auditStandard}, // all else that is done in mailboxes
 
-	{
-		"MicrosoftGraphActivityLogs", rules.GraphLog,
-		event.Event{Kind: event.GraphActivity, Category: "MicrosoftGraphActivityLogs"},
-		nil,
-		diagnosticSetting + "MicrosoftGraphActivityLogs", p1 + "; by Microsoft's estimate 62,000 messages a month for 1,000 users",
-	},
+		{
+			"MicrosoftGraphActivityLogs", rules.GraphLog,
+			event.Event{Kind: event.GraphActivity, Category: "MicrosoftGraphActivityLogs"},
+			nil,
+			diagnosticSetting + "MicrosoftGraphActivityLogs", p1 + "; by Microsoft's estimate 62,000 messages a month for 1,000 users",
+		},
 
-	{"SignInLogs", rules.SignInLog, signIn("SignInLogs"), nil, diagnosticSetting + "SignInLogs (interactive sign-ins)", p1},
-	{"NonInteractiveUserSignInLogs", rules.SignInLog, signIn("NonInteractiveUserSignInLogs"), nil, diagnosticSetting + "NonInteractiveUserSignInLogs", p1 + "; the largest of the sign-in logs"},
-	{"ServicePrincipalSignInLogs", rules.SignInLog, signIn("ServicePrincipalSignInLogs"), nil, diagnosticSetting + "ServicePrincipalSignInLogs", p1},
-	{"ManagedIdentitySignInLogs", rules.SignInLog, signIn("ManagedIdentitySignInLogs"), nil, diagnosticSetting + "ManagedIdentitySignInLogs", p1},
-	{"MicrosoftServicePrincipalSignInLogs", rules.SignInLog, signIn("MicrosoftServicePrincipalSignInLogs"), nil, diagnosticSetting + "MicrosoftServicePrincipalSignInLogs", p1},
-	{"ADFSSignInLogs", rules.SignInLog, signIn("ADFSSignInLogs"), nil, diagnosticSetting + "ADFSSignInLogs, and Connect Health on every AD FS server", p1 + "; nothing without AD FS"},
-	{"UserRiskEvents", rules.SignInLog, event.Event{Kind: event.Risk, Category: "UserRiskEvents"}, nil, diagnosticSetting + "UserRiskEvents", p2},
-	{"ServicePrincipalRiskEvents", rules.SignInLog, event.Event{Kind: event.Risk, Category: "ServicePrincipalRiskEvents"}, nil, diagnosticSetting + "ServicePrincipalRiskEvents", "Workload Identities Premium"},
-	{"AuditLogs", rules.SignInLog, event.Event{Kind: event.DirectoryChange, Category: "AuditLogs"}, nil, diagnosticSetting + "AuditLogs", "no licence"},
-}
+		{"SignInLogs", rules.SignInLog, signIn("SignInLogs"), nil, diagnosticSetting + "SignInLogs (interactive sign-ins)", p1},
+		{"NonInteractiveUserSignInLogs", rules.SignInLog, signIn("NonInteractiveUserSignInLogs"), nil, diagnosticSetting + "NonInteractiveUserSignInLogs", p1 + "; the largest of the sign-in logs"},
+		{"ServicePrincipalSignInLogs", rules.SignInLog, signIn("ServicePrincipalSignInLogs"), nil, diagnosticSetting + "ServicePrincipalSignInLogs", p1},
+		{"ManagedIdentitySignInLogs", rules.SignInLog, signIn("ManagedIdentitySignInLogs"), nil, diagnosticSetting + "ManagedIdentitySignInLogs", p1},
+		{"MicrosoftServicePrincipalSignInLogs", rules.SignInLog, signIn("MicrosoftServicePrincipalSignInLogs"), nil, diagnosticSetting + "MicrosoftServicePrincipalSignInLogs", p1},
+		{"ADFSSignInLogs", rules.SignInLog, signIn("ADFSSignInLogs"), nil, diagnosticSetting + "ADFSSignInLogs, and Connect Health on every AD FS server", p1 + "; nothing without AD FS"},
+		{"UserRiskEvents", rules.SignInLog, event.Event{Kind: event.Risk, Category: "UserRiskEvents"}, nil, diagnosticSetting + "UserRiskEvents", p2},
+		{"ServicePrincipalRiskEvents", rules.SignInLog, event.Event{Kind: event.Risk, Category: "ServicePrincipalRiskEvents"}, nil, diagnosticSetting + "ServicePrincipalRiskEvents", "Workload Identities Premium"},
+		{"AuditLogs", rules.SignInLog, event.Event{Kind: event.DirectoryChange, Category: "AuditLogs"}, nil, diagnosticSetting + "AuditLogs", "no licence"},
+	}
+})
 
 func observed(category string) event.Event {
 	e := event.Event{Kind: event.TokenObserved, Category: category}
@@ -95,9 +98,10 @@ func logOf(ev *event.Event) *log {
 		name = auditOf(ev)
 	case event.KindNone:
 	}
-	for i := range logs {
-		if strings.EqualFold(logs[i].name, name) {
-			return &logs[i]
+	all := logs()
+	for i := range all {
+		if strings.EqualFold(all[i].name, name) {
+			return &all[i]
 		}
 	}
 	return nil

@@ -135,8 +135,9 @@ func (c *Rule) blind() bool {
 // nothingOf says that no log of the kind arrived that any of the rules reads.
 func (m *Measure) nothingOf(part rules.Log, ids []string) []string {
 	var names []string
-	for i := range logs {
-		l := &logs[i]
+	all := logs()
+	for i := range all {
+		l := &all[i]
 		if l.of == part && slices.ContainsFunc(m.rules, func(r *rule.Rule) bool { return slices.Contains(ids, r.ID) && m.reads(r, l) }) {
 			names = append(names, l.name)
 		}
@@ -149,9 +150,9 @@ func (m *Measure) nothingOf(part rules.Log, ids []string) []string {
 
 // partOf returns the kind of the log, "" for none that rules read.
 func partOf(name string) rules.Log {
-	for i := range logs {
-		if logs[i].name == name {
-			return logs[i].of
+	for _, l := range logs() {
+		if l.name == name {
+			return l.of
 		}
 	}
 	return ""

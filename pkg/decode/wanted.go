@@ -38,7 +38,7 @@ type Wanted struct {
 }
 
 // builtin is the table alone. It is made when the first record is decoded, since a start does not wait for it.
-var builtin = sync.OnceValue(func() *Wanted { return newWanted(index(table), nil) })
+var builtin = sync.OnceValue(func() *Wanted { return newWanted(index(table()), nil) })
 
 func newWanted(names [numLevels]map[string]entry, spellings []uint8) *Wanted {
 	w := &Wanted{names: names, spellings: spellings}

@@ -20,7 +20,7 @@ import (
 
 // New returns the snapshot of the built-in data with the overrides laid over it, the later ones over the earlier. An
 // error names the field of everything that is wrong.
-func New(overrides ...Source) (*Data, error) { return lay(builtin, builtinVersion, overrides) }
+func New(overrides ...Source) (*Data, error) { return lay(builtin(), builtinVersion, overrides) }
 
 // With returns the snapshot of the same data with the overrides laid over it.
 func (d *Data) With(overrides ...Source) (*Data, error) { return lay(d.source, d.Version, overrides) }

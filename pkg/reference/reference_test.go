@@ -36,7 +36,7 @@ func day(t *testing.T, s string) time.Time {
 }
 
 func TestBuiltinIsComplete(t *testing.T) {
-	s := builtin
+	s := builtin()
 	if n := len(s.BadIPs); n != 38 {
 		t.Errorf("%d addresses, Microsoft names 38", n)
 	}
