@@ -87,13 +87,21 @@ type querier interface {
 
 // version returns the number of the schema, 0 for an empty database, or ErrForeign.
 func version(ctx context.Context, db querier) (int, error) {
+	// Plain pragmas: as functions within a query they cost each start some milliseconds.
 	var owner, at, tables int
-	row := db.QueryRowContext(ctx, `SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
-		FROM pragma_application_id, pragma_user_version`)
-	if err := row.Scan(&owner, &at, &tables); err != nil {
+	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&owner); err != nil {
 		return 0, err
 	}
-	if owner != applicationID && (owner != 0 || at != 0 || tables != 0) {
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&at); err != nil {
+		return 0, err
+	}
+	if owner == applicationID {
+		return at, nil
+	}
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+		return 0, err
+	}
+	if owner != 0 || at != 0 || tables != 0 {
 		return 0, ErrForeign
 	}
 	return at, nil
