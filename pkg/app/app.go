@@ -105,15 +105,24 @@ func (r *Rules) Only(ids []string) *Rules {
 // NewPipeline returns the path from records to alerts under the rules. tenant is the one of records that name none, or
 // "". now stamps what is set aside; no rule sees it.
 func NewPipeline(r *Rules, d decode.Decoder, s store.Store, tenant string, now func() time.Time) (*pipeline.Pipeline, error) {
+	n, engine, err := r.compile(d, tenant)
+	if err != nil {
+		return nil, err
+	}
+	return pipeline.New(n, engine, s, now).Suppressing(r.Suppressions), nil
+}
+
+// compile makes of the rules all that a pipeline is but the store.
+func (r *Rules) compile(d decode.Decoder, tenant string) (*normalize.Normalizer, *rule.Engine, error) {
 	engine, err := rule.NewEngine(r.Rules)
 	if err != nil {
-		return nil, fmt.Errorf("load the rules: %w", err)
+		return nil, nil, fmt.Errorf("load the rules: %w", err)
 	}
 	n, err := normalize.New(d, tenant).With(r.Extras, r.Record)
 	if err != nil {
-		return nil, fmt.Errorf("load the rules: %w", err)
+		return nil, nil, fmt.Errorf("load the rules: %w", err)
 	}
-	return pipeline.New(n, engine, s, now).Suppressing(r.Suppressions), nil
+	return n, engine, nil
 }
 
 // SettingDecoder names the environment variable that chooses the decoder of records.

@@ -143,13 +143,15 @@ func (s *Service) configure(ctx context.Context, ready func() error, retention *
 			s.log.ErrorContext(ctx, "a Sigma rule is not evaluated until it is mended", "file", problem.File, "line", problem.Line,
 				"column", problem.Column, "problem", problem.Text)
 		}
+		normalizer, engine, err := rules.compile(decoder, "")
+		if err != nil {
+			return nil, err
+		}
 		if err := ready(); err != nil {
 			return nil, err
 		}
 		g := &generation{rules: rules, from: rules.Provenance(live, s.version), hubs: c.Hubs, retention: c.Retention}
-		if g.process, err = NewPipeline(rules, decoder, s.store, "", s.now); err != nil {
-			return nil, err
-		}
+		g.process = pipeline.New(normalizer, engine, s.store, s.now).Suppressing(rules.Suppressions)
 		if g.dispatcher, err = NewDispatcher(c, rules, s.store, getenv, s.log, s.now); err != nil {
 			return nil, err
 		}
