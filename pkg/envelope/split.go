@@ -193,9 +193,11 @@ func (s *splitter) place() Origin {
 // line begins with { and ends with }, the next begins with { as well, and nothing in the line looks like the end of one
 // record and the start of another, or like a batch: in JSON, a string apart, no bracket or quote ever follows a }.
 func (s *splitter) wholeLine() (Record, bool) {
-	s.ensure(s.ahead + 2)
+	lf := s.lineEnd(s.pos)
+	for lf+1 >= len(s.text) && len(s.text)-s.pos < s.ahead+2 && s.more() {
+		lf = s.lineEnd(s.pos)
+	}
 	from := s.pos
-	lf := s.lineEnd(from)
 	if lf-from > s.ahead || lf == len(s.text) && !s.intact() {
 		return Record{}, false
 	}

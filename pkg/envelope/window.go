@@ -9,8 +9,8 @@ import (
 // Sizes in bytes. Reading ahead is a fixed distance, so that what is found never depends on how the source cuts its
 // bytes.
 const (
-	chunkSize  = 512 << 10 // read at once; the records of a chunk are parts of one string
-	lookAhead  = 64 << 10  // of a record, in memory before it is read
+	chunkSize  = 256 << 10 // read at once; the records of a chunk are parts of one string
+	lookAhead  = 64 << 10  // the longest line that is taken for a record without a look at each byte
 	lookBehind = 256       // in front of a record, still in memory
 	readSize   = 64 << 10  // asked from the source at a time
 )
@@ -20,7 +20,7 @@ type window struct {
 	src   io.Reader // nil: text is all there is
 	chunk int       // read at once, at most
 	step  int       // read next: short texts take little
-	ahead int       // bytes of a record that are in memory before it is read
+	ahead int       // the longest line that is taken for a record without a look at each byte
 	buf   []byte
 	err   error // why src ended, io.EOF at a plain end; nil: there may be more
 

@@ -12,6 +12,7 @@ import (
 	"io"
 	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/assay-sec/assay/pkg/alert"
@@ -81,11 +82,11 @@ func (s *Selection) has(ev *event.Event) bool {
 
 // Bounds of one run. They keep memory flat whatever the input holds.
 const (
-	batchRecords   = 256     // records handed to a worker at once
-	batchBytes     = 1 << 20 // bytes of records handed to a worker at once
-	maxNames       = 256     // distinct category names that are counted by name
-	maxCopies      = 1000    // copies of set-aside records that one run stores, by reason
-	maxHeld        = 256     // findings and copies that wait to be stored together
+	batchRecords   = 256       // records that a worker takes at once
+	batchBytes     = 256 << 10 // bytes of records that a worker takes at once
+	maxNames       = 256       // distinct category names that are counted by name
+	maxCopies      = 1000      // copies of set-aside records that one run stores, by reason
+	maxHeld        = 256       // findings and copies that wait to be stored together
 	maxHeldFor     = time.Second
 	maxRemembered  = 200_000 // findings of a run that are told apart for CountInRun
 	overflowedName = "(other)"
@@ -101,116 +102,104 @@ func (p *Pipeline) Process(ctx context.Context, src Source, o Options) (*Report,
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	if workers == 1 {
-		report, err := p.alone(ctx, src, o)
-		report.Seconds = time.Since(started).Seconds()
-		return report, err
-	}
-	ctx, cancel := context.WithCancel(ctx)
+	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-
-	// Batches flow to the workers; their results flow to the recorder in the order of the source, so that the same
-	// input keeps the same evidence however many workers there are.
-	work := make(chan *batch, workers)
-	order := make(chan *batch, 2*workers)
-	var failure error // of the source; set before order is closed
-	go func() {
-		defer close(order)
-		defer close(work)
-		failure = read(ctx, src, work, order)
-	}()
-	stopped := make(chan *worker, workers)
-	for range workers {
-		go func() {
-			w := newWorker(p, o)
-			for b := range work {
-				w.run(b)
-				close(b.done)
-			}
-			stopped <- w
-		}()
+	r := &run{
+		src: src, ahead: make(chan struct{}, 2*workers), done: map[int]*batch{},
+		recorder: newRecorder(p.store, p.now, o), cancel: cancel,
 	}
-
-	rec := newRecorder(p.store, p.now, o)
-	var failed error
-	for b := range order {
-		<-b.done
-		if failed == nil && ctx.Err() == nil {
-			if failed = rec.take(ctx, b, len(order) == 0); failed != nil {
-				cancel()
-			}
+	all := make([]*worker, workers)
+	var others sync.WaitGroup
+	for i := range all {
+		all[i] = newWorker(p, o)
+		if i > 0 {
+			others.Go(func() { all[i].work(inner, r) })
 		}
 	}
-	if failed == nil && ctx.Err() == nil {
-		failed = rec.record(ctx)
+	all[0].work(inner, r)
+	others.Wait()
+	if r.failed == nil && ctx.Err() == nil {
+		r.failed = r.recorder.record(ctx)
 	}
-	report := rec.report
-	for range workers {
-		(<-stopped).addTo(report)
+	report := r.recorder.report
+	for _, w := range all {
+		w.addTo(report)
 	}
 	report.Seconds = time.Since(started).Seconds()
 	switch {
-	case failed != nil:
-		return report, failed
+	case r.failed != nil:
+		return report, r.failed
 	case ctx.Err() != nil:
 		return report, context.Cause(ctx)
 	}
-	return report, failure
+	return report, unread(r.end)
 }
 
-// alone is Process for one worker: it reads, evaluates and records in turn. Handing batches over would cost a small input more
-// than its records do.
-func (p *Pipeline) alone(ctx context.Context, src Source, o Options) (*Report, error) {
-	w, rec := newWorker(p, o), newRecorder(p.store, p.now, o)
-	var end, failed error
-	for end == nil && failed == nil && ctx.Err() == nil {
-		var b *batch
-		b, end = cut(src)
-		w.run(b)
-		if ctx.Err() == nil {
-			failed = rec.take(ctx, b, end != nil)
-		}
-	}
-	w.addTo(rec.report)
-	switch {
-	case failed != nil:
-		return rec.report, failed
-	case ctx.Err() != nil:
-		return rec.report, context.Cause(ctx)
-	}
-	return rec.report, unread(end)
+// run is one call of Process. Each worker cuts a batch off the source, evaluates it while its text is in the cache of its
+// processor, and hands in what it found. That is recorded in the order of the source, so that the same input keeps the same
+// evidence however many workers there are.
+type run struct {
+	cutting sync.Mutex
+	src     Source
+	batches int   // that have been cut
+	end     error // that ended the source; nil: it goes on
+
+	ahead chan struct{} // one for each batch that has been cut and is not recorded: bounds them
+
+	recording sync.Mutex
+	done      map[int]*batch // evaluated, and waiting for one before them
+	recorded  int            // batches
+	recorder  *recorder
+	failed    error // of the store
+	cancel    func()
 }
 
 // batch is a run of consecutive records and what a worker made of them.
 type batch struct {
+	place   int // among the batches of the run
 	records []envelope.Record
 	broken  []*envelope.Broken
 	bytes   int
 
 	findings []alert.Finding
 	setAside []alert.SetAside
-	done     chan struct{}
 }
 
-// read cuts the source into batches until it ends, fails or the context is over.
-func read(ctx context.Context, src Source, work, order chan<- *batch) error {
-	for {
-		b, end := cut(src)
-		select {
-		case work <- b:
-			order <- b // never blocks for long: the recorder drains it to the end
-		case <-ctx.Done():
-			return nil // its cause is known to whoever ended it
-		}
-		if end != nil {
-			return unread(end)
+// next cuts the next batch off the source, or returns nil: the source has ended, or the context is over. The records are
+// put into the slice.
+func (r *run) next(ctx context.Context, records []envelope.Record) *batch {
+	r.ahead <- struct{}{} // never blocks for long: the batch that the others wait for is being evaluated
+	r.cutting.Lock()
+	defer r.cutting.Unlock()
+	if r.end != nil || ctx.Err() != nil {
+		<-r.ahead
+		return nil
+	}
+	b := &batch{place: r.batches, records: records}
+	r.batches++
+	r.end = b.cut(r.src)
+	return b
+}
+
+// take records the batch, and those that have waited for it.
+func (r *run) take(ctx context.Context, b *batch) {
+	r.recording.Lock()
+	defer r.recording.Unlock()
+	r.done[b.place] = b
+	for b := r.done[r.recorded]; b != nil; b = r.done[r.recorded] {
+		delete(r.done, r.recorded)
+		r.recorded++
+		<-r.ahead
+		if r.failed == nil && ctx.Err() == nil {
+			if r.failed = r.recorder.take(ctx, b); r.failed != nil {
+				r.cancel()
+			}
 		}
 	}
 }
 
-// cut returns the next batch of the source, and the error that ended the source behind it.
-func cut(src Source) (*batch, error) {
-	b := &batch{done: make(chan struct{})}
+// cut fills the batch from the source. It returns the error that ended the source behind it.
+func (b *batch) cut(src Source) error {
 	for len(b.records)+len(b.broken) < batchRecords && b.bytes < batchBytes {
 		r, err := src.Next()
 		if err == nil {
@@ -220,17 +209,17 @@ func cut(src Source) (*batch, error) {
 		}
 		part := (*envelope.Broken)(nil)
 		if !errors.As(err, &part) {
-			return b, err
+			return err
 		}
 		b.broken = append(b.broken, part)
 		b.bytes += len(part.Copy)
 	}
-	return b, nil
+	return nil
 }
 
 // unread tells why the source ended, if that was too early.
 func unread(end error) error {
-	if errors.Is(end, io.EOF) {
+	if end == nil || errors.Is(end, io.EOF) {
 		return nil
 	}
 	return fmt.Errorf("read the source: %w", end)
@@ -248,6 +237,17 @@ type worker struct {
 
 func newWorker(p *Pipeline, o Options) *worker {
 	return &worker{p: p, o: o, counts: newCounts(len(p.engine.Rules()))}
+}
+
+// work takes its turns at the source until it ends or the context is over.
+func (w *worker) work(ctx context.Context, r *run) {
+	var records []envelope.Record // used again
+	for b := r.next(ctx, records); b != nil; b = r.next(ctx, records) {
+		w.run(b)
+		clear(b.records)
+		records, b.records = b.records[:0], nil
+		r.take(ctx, b)
+	}
 }
 
 func (w *worker) run(b *batch) {

@@ -243,12 +243,11 @@ func newRecorder(s store.Store, now func() time.Time, o Options) *recorder {
 	return &recorder{store: s, now: now, o: o, seen: map[alert.FindingID]struct{}{}, report: NewReport(), recorded: now()}
 }
 
-// take holds what was made of the batch, and records all that is held if that is enough or has waited for long, or if
-// no other batch will follow soon.
-func (r *recorder) take(ctx context.Context, b *batch, last bool) error {
+// take holds what was made of the batch, and records all that is held if that is enough or has waited for long.
+func (r *recorder) take(ctx context.Context, b *batch) error {
 	r.findings = append(r.findings, b.findings...)
 	r.setAside = append(r.setAside, b.setAside...)
-	if last || len(r.findings)+len(r.setAside) >= maxHeld || r.now().Sub(r.recorded) >= maxHeldFor {
+	if len(r.findings)+len(r.setAside) >= maxHeld || r.now().Sub(r.recorded) >= maxHeldFor {
 		return r.record(ctx)
 	}
 	return nil
