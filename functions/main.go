@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/assay-sec/assay/pkg/cli"
@@ -25,6 +26,6 @@ func run(ctx context.Context) int {
 	if len(os.Args) == 2 && os.Args[1] == "serve" {
 		return serve(ctx)
 	}
-	seldomCollect(commandGCPercent)
+	defer runtime.KeepAlive(ballast(commandBallast))
 	return cli.Main(ctx, cli.Process(version), os.Args[1:])
 }

@@ -6,15 +6,19 @@ import (
 	"runtime/debug"
 )
 
-// What the garbage collector is told where the environment says nothing, see seldomCollect and boundHeap.
+// What the garbage collector is told where the environment says nothing, see seldomCollect and boundHeap; and ballast.
 const (
 	handlerGCPercent   = 200
 	handlerMemoryLimit = 200 << 20 // 40 % of an instance of 512 MB; the Functions host lives in the same
 
-	// A command reads logs as fast as it can, and holds little of them. On a gigabyte this costs a quarter less CPU time
-	// than Go's 100, and stays under 100 MB.
-	commandGCPercent = 300
+	// A command holds few MB of the logs that it reads, now more, now less. Go would collect whenever it has read as much
+	// again, and hand memory back after a low only to fetch it for the next high, page by page.
+	commandBallast = 16 << 20
 )
+
+// ballast is memory that counts as used for as long as it is referred to, and is never touched: the system need not
+// provide it. The heap grows by so much more before it is collected, and hardly less after a low.
+func ballast(size int) []byte { return make([]byte, size) }
 
 // seldomCollect lets the heap grow by so much before it is collected. GOGC of the environment comes first.
 func seldomCollect(percent int) {
