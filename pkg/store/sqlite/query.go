@@ -304,14 +304,21 @@ func (s *Store) SetAsides(ctx context.Context) iter.Seq2[alert.SetAside, error] 
 
 // reader runs what reads, and says of its error what the contract says of it.
 func (s *Store) reader(ctx context.Context, do func() error) error {
+	if s.read == s.write {
+		return s.inTurn(ctx, func() error { return found(do()) })
+	}
 	if s.closed.Load() {
 		return fmt.Errorf("%w: it is closed", store.ErrUnavailable)
 	}
-	err := do()
+	return s.explain(ctx, found(do()))
+}
+
+// found says of a row that is not there what the contract says.
+func found(err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return store.ErrNotFound
 	}
-	return s.explain(ctx, err)
+	return err
 }
 
 func decodeAlert(doc string) (alert.Alert, error) {
