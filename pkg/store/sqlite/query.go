@@ -104,7 +104,7 @@ func (s *Store) selected(ctx context.Context, q store.Query) ([]int64, error) {
 	}
 	query := "SELECT n FROM alerts"
 	if len(where) > 0 {
-		query += " WHERE " + strings.Join(where, " AND ") //nolint:gosec // conditions of ours; values are arguments
+		query += " WHERE " + strings.Join(where, " AND ")
 	}
 	query += " ORDER BY severity DESC, last DESC, id LIMIT ?"
 	args = append(args, cmp.Or(max(q.Limit, 0), -1)) // -1: no limit

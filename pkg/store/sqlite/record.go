@@ -46,7 +46,7 @@ func (p *statements) prepare(ctx context.Context, write, read connection) error 
 			WHERE alert = ? AND (at, id) > (?, ?) ORDER BY at, id LIMIT ?`},
 		{&p.countFindings, read, `SELECT COUNT(*) FROM findings WHERE alert = ? AND run = ?`},
 	} {
-		stmt, err := s.on.PrepareContext(ctx, s.text)
+		stmt, err := s.on.PrepareContext(ctx, s.text) //nolint:sqlclosecheck // see close
 		if err != nil {
 			return err
 		}
