@@ -1,7 +1,6 @@
 package alert
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -168,10 +167,8 @@ func boundFacts(facts []rule.Fact) ([]rule.Fact, int) {
 func boundRecord(record string, limit int) (json.RawMessage, string) {
 	// Escapes aside, only white space can be saved: what is many times too long need not be tried.
 	if len(record) <= 4*limit && utf8.ValidString(record) {
-		var b bytes.Buffer
-		enc := json.NewEncoder(&b)
-		if enc.Encode(json.RawMessage(record)) == nil && b.Len()-1 <= limit {
-			return bytes.Clone(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), ""
+		if text, err := json.Marshal(json.RawMessage(record)); err == nil && len(text) <= limit {
+			return text, ""
 		}
 	}
 	return nil, clip(record, limit)

@@ -18,6 +18,9 @@ const ellipsis = "…"
 // clip returns a copy of s that shares no memory with it, is valid UTF-8, and takes at most limit bytes as JSON. What
 // is cut off is replaced by an ellipsis.
 func clip(s string, limit int) string {
+	if len(s) <= limit/longestEscape {
+		return strings.Clone(strings.ToValidUTF8(s, "\uFFFD"))
+	}
 	size, cut := 0, 0
 	for i, r := range s {
 		size += jsonSize(r)
@@ -48,6 +51,9 @@ func clipStart(s string, limit int) string {
 	return strings.Clone(strings.ToValidUTF8(s, "\uFFFD"))
 }
 
+// longestEscape is the most bytes of JSON that a byte of text takes.
+const longestEscape = len(`\u0000`)
+
 func runeSize(s string) int {
 	_, n := utf8.DecodeRuneInString(s)
 	return n
@@ -69,7 +75,7 @@ func jsonSize(r rune) int {
 	case r == '"', r == '\\', r == '\b', r == '\f', r == '\n', r == '\r', r == '\t':
 		return 2
 	case r < ' ', r == '<', r == '>', r == '&', r == '\u2028', r == '\u2029':
-		return 6
+		return longestEscape
 	}
 	return utf8.RuneLen(r)
 }
