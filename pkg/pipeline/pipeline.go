@@ -83,7 +83,7 @@ func (s *Selection) has(ev *event.Event) bool {
 // Bounds of one run. They keep memory flat whatever the input holds.
 const (
 	batchRecords   = 256       // records that a worker takes at once
-	batchBytes     = 256 << 10 // bytes of records that a worker takes at once
+	batchBytes     = 512 << 10 // bytes of records that a worker takes at once
 	maxNames       = 256       // distinct category names that are counted by name
 	maxCopies      = 1000      // copies of set-aside records that one run stores, by reason
 	maxHeld        = 256       // findings and copies that wait to be stored together
