@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/assay-sec/assay/pkg/pipeline"
 	"github.com/assay-sec/assay/pkg/store"
 )
 
@@ -14,9 +15,10 @@ import (
 type Heartbeat struct {
 	Hub       string    `json:"hub"`
 	Partition string    `json:"partition"`
-	Sequence  int64     `json:"sequence"` // of the last message that was processed
-	Enqueued  time.Time `json:"enqueued"` // when that message reached the hub
-	Seen      time.Time `json:"seen"`     // when it was processed
+	Sequence  int64     `json:"sequence"`       // of the last message that was processed
+	Event     time.Time `json:"event,omitzero"` // the latest of that batch, by the log's own word; zero: no event was evaluated
+	Enqueued  time.Time `json:"enqueued"`       // when that message reached the hub
+	Seen      time.Time `json:"seen"`           // when it was processed
 }
 
 // Lag is how long the last message waited before it was processed.
@@ -32,7 +34,7 @@ const beatEvery = time.Minute
 
 // beat writes the partition's heartbeat if the stored one is a minute old. Another instance that was faster has said the
 // same; its word stands.
-func (g *Ingester) beat(ctx context.Context, b Batch) error {
+func (g *Ingester) beat(ctx context.Context, b Batch, r *pipeline.Report) error {
 	if len(b.Messages) == 0 {
 		return nil
 	}
@@ -49,7 +51,9 @@ func (g *Ingester) beat(ctx context.Context, b Batch) error {
 	case err != nil:
 		return fmt.Errorf("load the heartbeat of %s/%s: %w", b.Hub, b.Partition, err)
 	}
-	doc.Body, err = json.Marshal(Heartbeat{Hub: b.Hub, Partition: b.Partition, Sequence: last.Sequence, Enqueued: last.Enqueued, Seen: now})
+	doc.Body, err = json.Marshal(Heartbeat{
+		Hub: b.Hub, Partition: b.Partition, Sequence: last.Sequence, Event: r.Latest, Enqueued: last.Enqueued, Seen: now,
+	})
 	if err != nil {
 		return fmt.Errorf("write the heartbeat of %s/%s: %w", b.Hub, b.Partition, err)
 	}

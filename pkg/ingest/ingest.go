@@ -83,7 +83,7 @@ func (g *Ingester) Process(ctx context.Context, p Processor, b Batch, o pipeline
 	if err != nil {
 		return report, fmt.Errorf("process a batch of %s/%s from sequence %d: %w", b.Hub, b.Partition, b.first(), err)
 	}
-	return report, g.beat(ctx, b)
+	return report, g.beat(ctx, b, report)
 }
 
 // handle decides by what is known of the attempts before. The host counts them in memory and gives up after three deaths

@@ -22,6 +22,9 @@ import (
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
+// happened is the time of every event.
+var happened = noon.Add(-time.Hour)
+
 // world is what outlives a process: the store. A process that dies panics with death, and reborn makes the next.
 type world struct {
 	t        *testing.T
@@ -95,6 +98,7 @@ func (w *world) Process(_ context.Context, src pipeline.Source, _ pipeline.Optio
 		}
 		report.Records++
 		report.Evaluated++
+		report.Latest = happened
 		w.done[r.Body]++
 	}
 }
@@ -555,7 +559,7 @@ func TestHeartbeats(t *testing.T) {
 	}
 	hand(batch(0, 10))
 	first := beats()
-	if len(first) != 1 || first[0] != (Heartbeat{Hub: "signins", Partition: "3", Sequence: 9, Enqueued: noon.Add(-time.Minute), Seen: noon}) ||
+	if len(first) != 1 || first[0] != (Heartbeat{Hub: "signins", Partition: "3", Sequence: 9, Event: happened, Enqueued: noon.Add(-time.Minute), Seen: noon}) ||
 		first[0].Lag() != time.Minute {
 		t.Fatalf("%+v", first)
 	}

@@ -315,6 +315,9 @@ func (w *worker) one(b *batch, r *envelope.Record) {
 		w.o.Observe(&w.ev)
 	}
 	w.counts.evaluated[w.ev.Kind]++
+	if w.ev.Time.V.After(w.counts.latest) {
+		w.counts.latest = w.ev.Time.V
+	}
 }
 
 func (w *worker) setAside(b *batch, reason, detail string, o envelope.Origin, body string) {

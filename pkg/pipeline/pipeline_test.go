@@ -107,6 +107,10 @@ func TestEveryRecordIsCounted(t *testing.T) {
 	if report.Records != 10 || report.Evaluated != 4 {
 		t.Errorf("%d records, %d evaluated", report.Records, report.Evaluated)
 	}
+	// The record of the third panicked.
+	if want := time.Date(2025, 1, 3, 0, 0, 0, 0, time.UTC); !report.Latest.Equal(want) {
+		t.Errorf("the latest event is of %v, want %v", report.Latest, want)
+	}
 	if want := map[string]int64{"ProvisioningLogs": 1, "MicrosoftGraphActivityLogs": 1}; !reflect.DeepEqual(report.Ignored, want) {
 		t.Errorf("ignored %v", report.Ignored)
 	}

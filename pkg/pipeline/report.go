@@ -26,6 +26,8 @@ type Report struct {
 	Examples map[string][]string
 	// Details say what was wrong with the first record set aside, by reason, in a sentence.
 	Details map[string]string
+	// Latest is the latest time of an event that was evaluated, by its own word; zero: there was none.
+	Latest time.Time
 
 	Findings    int64 // matches of rules in this run, known ones included
 	NewFindings int64 // of them, those that the store did not have
@@ -63,6 +65,7 @@ func (r *Report) Add(o *Report) {
 	r.NewFindings += o.NewFindings
 	r.Refused += o.Refused
 	r.Seconds += o.Seconds
+	r.happened(o.Latest)
 	for name, n := range o.Ignored {
 		r.Ignored[name] += n
 	}
@@ -108,6 +111,13 @@ func (r *Report) Add(o *Report) {
 	}
 }
 
+// happened says that an event of that time was evaluated.
+func (r *Report) happened(at time.Time) {
+	if at.After(r.Latest) {
+		r.Latest = at
+	}
+}
+
 func (r *Report) ask(of RuleOfKind, a Asked) {
 	sum := r.Asked[of]
 	r.Asked[of] = Asked{sum.Records + a.Records, sum.Decided + a.Decided}
@@ -149,7 +159,8 @@ type counts struct {
 	records, unselected int64
 	evaluated           [event.NumKinds]int64
 	ignored, setAside   map[string]int64
-	blind               []blind // by place in Engine.Rules
+	blind               []blind   // by place in Engine.Rules
+	latest              time.Time // of an event that was evaluated
 }
 
 func newCounts(rules int) counts {
@@ -195,6 +206,7 @@ func (w *worker) addTo(r *Report) {
 		r.Evaluated += n
 	}
 	r.Unselected += w.counts.unselected
+	r.happened(w.counts.latest)
 	for name, n := range w.counts.ignored {
 		r.Ignored[name] += n
 	}
