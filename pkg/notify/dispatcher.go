@@ -94,7 +94,7 @@ func (d *Dispatcher) Enqueue(ctx context.Context, a *alert.Alert) (int, error) {
 		}
 		c := change(a, told)
 		// What it has heard later news of needs no older ones: the feed may hand them over in any order.
-		if slices.ContainsFunc(told, func(r int64) bool { return r >= a.Revision }) || d.o.Router.Refuses(s, a, c) != "" {
+		if slices.ContainsFunc(told, func(r int64) bool { return r >= a.Revision }) || closedBefore(a, told) || d.o.Router.Refuses(s, a, c) != "" {
 			continue
 		}
 		created, err := d.o.Deliveries.Create(ctx, d.delivery(s, a, c))

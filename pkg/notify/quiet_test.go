@@ -37,7 +37,7 @@ func TestAQuietReplayTellsNobody(t *testing.T) {
 		"of a higher stage":      {finding("", observed), finding("", quiet), finding(notify.New)},
 		"opened again":           {finding(notify.New), closing(notify.Closed), finding("", quiet), finding("", quiet), finding(notify.Reopened)},
 		"opened and graver":      {finding(notify.New), closing(notify.Closed), finding("", quiet, critical), finding(notify.Reopened)},
-		"opened and closed":      {finding(notify.New), closing(notify.Closed), finding("", quiet), closing(notify.Closed)},
+		"opened and closed":      {finding(notify.New), closing(notify.Closed), finding("", quiet), closing(""), finding(notify.Reopened), closing(notify.Closed)},
 		"loud first, then quiet": {finding(notify.New), closing(notify.Closed), finding(notify.Reopened), finding("", quiet), finding("")},
 	} {
 		t.Run(name, func(t *testing.T) {
