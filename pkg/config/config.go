@@ -31,7 +31,7 @@ type Config struct {
 	Rules rules.Settings
 	// Names are the tenants' names for people, by tenant id.
 	Names map[string]string
-	// Hubs are the tenants, by lower-case id, that may send to an event hub, by the hub's name.
+	// Hubs are the tenants, by lower-case id, that may send to an event hub, by the hub's lower-case name.
 	Hubs map[string][]string
 	// Subscriptions say who hears of which alerts.
 	Subscriptions []notify.Subscription

@@ -218,7 +218,7 @@ func FuzzParse(f *testing.F) {
 
 func TestHubs(t *testing.T) {
 	const tenant = "8F1D6C3A-52E7-4B90-9C0E-6A4D17F2B385"
-	c, err := Parse("assay.yaml", []byte("hubs:\n  entra:\n    tenants: ["+tenant+"]\n"))
+	c, err := Parse("assay.yaml", []byte("hubs:\n  Entra:\n    tenants: ["+tenant+"]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,6 +227,7 @@ func TestHubs(t *testing.T) {
 	}
 	for _, text := range []string{
 		"hubs:\n  entra: {}\n", "hubs:\n  entra: {tenants: [x]}\n", "hubs:\n  entra: {tenants: []}\n", "hubs: [entra]\n",
+		"hubs:\n  entra: {tenants: [" + tenant + "]}\n  ENTRA: {tenants: [" + tenant + "]}\n",
 	} {
 		if _, err := Parse("assay.yaml", []byte(text)); err == nil {
 			t.Errorf("%q was taken", text)
