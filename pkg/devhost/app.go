@@ -210,12 +210,22 @@ func (a *app) readHost() error {
 	return d.err()
 }
 
-// readTimeout reads functionTimeout. Without one it is that of the Consumption plan's elders, 30 minutes.
+// leastTimeout is the shortest functionTimeout that the host takes.
+const leastTimeout = time.Second
+
+// readTimeout reads functionTimeout as ScriptJobHostOptionsSetup does. Without one it is that of all plans but Windows
+// Consumption, 30 minutes. -1 is none, be it a text or a number: .NET configuration knows texts alone.
 func readTimeout(root *object) time.Duration {
-	if root.text("functionTimeout", "") == "-1" {
+	const name = "functionTimeout"
+	if v, ok := root.members[name]; ok && (v == "-1" || v == setting("-1") || v == -1.) {
+		root.ignore(name)
 		return 0
 	}
-	return root.duration("functionTimeout", 30*time.Minute)
+	d := root.duration(name, 30*time.Minute)
+	if d < leastTimeout {
+		root.problem(name, "want at least %s, or -1 for none", leastTimeout)
+	}
+	return d
 }
 
 func (a *app) readHubs(o *object) {
@@ -287,7 +297,7 @@ func (a *app) readHandler(o *object) {
 }
 
 // override puts settings of the form AzureFunctionsJobHost__a__b into host.json, as .NET configuration does: names are
-// compared without case, and numbers and booleans are texts.
+// compared without case, and numbers and booleans are texts. See [setting].
 func (a *app) override(root *object) {
 	names := map[string]bool{}
 	for name := range a.settings {
@@ -316,7 +326,7 @@ func (a *app) override(root *object) {
 			}
 			members = next
 		}
-		members[sameName(members, path[len(path)-1])] = literal(value)
+		members[sameName(members, path[len(path)-1])] = setting(value)
 	}
 }
 
@@ -327,16 +337,6 @@ func sameName(members map[string]any, name string) string {
 		}
 	}
 	return name
-}
-
-func literal(s string) any {
-	if b, err := strconv.ParseBool(strings.ToLower(s)); err == nil && len(s) > 1 {
-		return b
-	}
-	if f, err := strconv.ParseFloat(s, 64); err == nil {
-		return f
-	}
-	return s
 }
 
 var (

@@ -213,7 +213,7 @@ func TestReadApp(t *testing.T) {
 }
 
 func TestFunctionTimeout(t *testing.T) {
-	for text, want := range map[string]time.Duration{"": 30 * time.Minute, `"-1"`: 0, `"01:00:00"`: time.Hour} {
+	for text, want := range map[string]time.Duration{"": 30 * time.Minute, `"-1"`: 0, `-1`: 0, `"01:00:00"`: time.Hour, `"00:00:01"`: time.Second} {
 		host := goodHost
 		if text != "" {
 			host = strings.Replace(goodHost, "{", `{"functionTimeout":`+text+`,`, 1)
@@ -221,6 +221,46 @@ func TestFunctionTimeout(t *testing.T) {
 		a, err := readApp(folder(t, map[string]string{"host.json": host, "fn/function.json": hubFunction("")}), nil)
 		if err != nil || a.timeout != want {
 			t.Errorf("%s: %v, %v", text, a, err)
+		}
+	}
+	for text, want := range map[string]string{`"00:00:00"`: "want at least 1s", `5`: "want a string", `"5 minutes"`: "want a time span"} {
+		host := strings.Replace(goodHost, "{", `{"functionTimeout":`+text+`,`, 1)
+		_, err := readApp(folder(t, map[string]string{"host.json": host, "fn/function.json": hubFunction("")}), nil)
+		if err == nil || !strings.Contains(err.Error(), "functionTimeout: "+want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// An app setting is a text, and stands for a member of any type.
+func TestSettingsInPlaceOfHostJSON(t *testing.T) {
+	read := func(settings map[string]string) (*app, error) {
+		all := map[string]string{}
+		for name, value := range settings {
+			all["AzureFunctionsJobHost__"+name] = value
+		}
+		return readApp(folder(t, map[string]string{"host.json": goodHost, "fn/function.json": hubFunction("")}), all)
+	}
+	a, err := read(map[string]string{
+		"functionTimeout": "-1", "extensions__http__routePrefix": "2", "customHandler__enableForwardingHttpRequest": "True",
+		"customHandler__description__defaultExecutablePath": "true", "extensions__eventHubs__maxEventBatchSize": "7",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.timeout != 0 || a.prefix != "2" || !a.forward || a.executable != "true" || a.hubs.most != 7 {
+		t.Errorf("%+v", a)
+	}
+	if a, err = read(map[string]string{"functionTimeout": "00:04:00"}); err != nil || a.timeout != 4*time.Minute {
+		t.Errorf("%+v, %v", a, err)
+	}
+	for name, value := range map[string]string{
+		"functionTimeout": "0", "extensions__eventHubs__maxEventBatchSize": "many", "customHandler__enableForwardingHttpRequest": "1",
+		"extensions": "none",
+	} {
+		_, err := read(map[string]string{name: value})
+		if err == nil || !strings.Contains(err.Error(), strings.ReplaceAll(name, "__", ".")+": want") {
+			t.Errorf("%s=%s: %v", name, value, err)
 		}
 	}
 }

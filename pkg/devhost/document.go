@@ -86,12 +86,35 @@ func (o *object) problem(name, format string, args ...any) {
 	o.doc.problem(o.field(name), format, args...)
 }
 
+// setting is a member that an app setting gives. It is a text, whatever type is asked for.
+type setting string
+
+// as reads the setting as a value of the type of want.
+func (s setting) as(want any) any {
+	switch want.(type) {
+	case string:
+		return string(s)
+	case bool:
+		if b, err := strconv.ParseBool(strings.ToLower(string(s))); err == nil && len(s) > 1 {
+			return b
+		}
+	case float64:
+		if f, err := strconv.ParseFloat(string(s), 64); err == nil {
+			return f
+		}
+	}
+	return nil
+}
+
 // get returns a member of type T, or the fallback if it is missing or null.
 func get[T any](o *object, name, want string, fallback T) T {
 	o.asked[name] = true
 	v, ok := o.members[name]
 	if !ok || v == nil {
 		return fallback
+	}
+	if s, ok := v.(setting); ok {
+		v = s.as(fallback)
 	}
 	t, ok := v.(T)
 	if !ok {
