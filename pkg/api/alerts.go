@@ -84,7 +84,12 @@ func (a *Alerts) list(w http.ResponseWriter, r *http.Request) error {
 	if err := caller.MayAnywhere(access.Reader); err != nil {
 		return err
 	}
-	q, limit, after, err := parseList(r.URL.Query(), a.Now())
+	asked, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		// Without what cannot be read, it would be the answer to another question.
+		return &badRequest{"query", "cannot be read: " + err.Error()}
+	}
+	q, limit, after, err := parseList(asked, a.Now())
 	if err != nil {
 		return err
 	}
@@ -349,6 +354,9 @@ func parseCursor(s string) (*cursor, error) {
 	c := &cursor{}
 	if err := json.Unmarshal(b, c); err != nil {
 		return nil, fmt.Errorf("decode a cursor: %w", err)
+	}
+	if c.ID == "" || c.Last.IsZero() {
+		return nil, errors.New("decode a cursor: it is no place in a list")
 	}
 	return c, nil
 }

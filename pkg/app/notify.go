@@ -125,8 +125,12 @@ func (r *Rules) runbook(id string) []string {
 // Notify returns the handler of a trigger on the change feed of the alerts. It answers once every delivery exists.
 func (s *Service) Notify(binding string) azfunc.Handler {
 	return azfunc.HandlerFunc(func(ctx context.Context, in *azfunc.Invocation) (*azfunc.Result, error) {
+		batch, err := in.Value(binding)
+		if err != nil {
+			return nil, err
+		}
 		var documents []json.RawMessage
-		if err := in.Data[binding].Decode(&documents); err != nil {
+		if err := batch.Decode(&documents); err != nil {
 			// Running it again would not mend it, and sweep makes what is missing.
 			s.log.ErrorContext(ctx, "a batch of the change feed could not be read", "error", err)
 			return nil, nil //nolint:nilnil // an invocation without outputs

@@ -84,7 +84,7 @@ func (s *Service) newReplays(d decode.Decoder, getenv func(string) string) *repl
 	sources := &serviceSources{getenv: getenv}
 	r := NewReplayRunner(s.store, func() *Rules { return s.config.Current().rules }, d, s.version, "", replay.WallClock{})
 	r.Source = sources.source
-	r.Tenants = func(source string) []string { return s.config.Current().hubs[boundAs(source)] }
+	r.Tenants = func(source string) []string { return s.config.Current().hubs[strings.ToLower(boundAs(source))] }
 	r.Rate, r.AtOnce, r.Lease, r.Workers = replayRate, replayAtOnce, replayLease, 1
 	r.Retention = store.DefaultRetention
 	if retention := s.config.Current().retention; retention > 0 {
@@ -264,7 +264,11 @@ func (r *Rules) Check(ids []string) error {
 // ReplayChunk returns the handler of the queue of replays: it works on one slice for a while, and asks for the next turn.
 func (s *Service) ReplayChunk(binding string) azfunc.Handler {
 	return azfunc.HandlerFunc(func(ctx context.Context, in *azfunc.Invocation) (*azfunc.Result, error) {
-		text, err := in.Data[binding].Peel()
+		message, err := in.Value(binding)
+		if err != nil {
+			return nil, err
+		}
+		text, err := message.Peel()
 		var m replay.Message
 		if err == nil {
 			m, err = replay.ParseMessage(text)

@@ -193,12 +193,16 @@ var _ io.Closer = (*Service)(nil)
 // Ingest returns the handler of an Event Hubs trigger whose binding has the name.
 func (s *Service) Ingest(binding string) azfunc.Handler {
 	return azfunc.HandlerFunc(func(ctx context.Context, in *azfunc.Invocation) (*azfunc.Result, error) {
+		payload, err := in.Value(binding)
+		if err != nil {
+			return nil, err
+		}
 		meta, err := in.EventHub()
 		if err != nil {
 			// The events can be evaluated without it; their places will be poorer.
 			s.log.WarnContext(ctx, "metadata of a batch could not be read", "error", err)
 		}
-		b := ingest.Batch{Hub: meta.Hub, Partition: meta.Partition, Payload: string(in.Data[binding])}
+		b := ingest.Batch{Hub: meta.Hub, Partition: meta.Partition, Payload: string(payload)}
 		if b.Hub == "" {
 			b.Hub = in.Function
 		}
@@ -222,7 +226,7 @@ func (s *Service) Ingest(binding string) azfunc.Handler {
 
 // admitted returns the tenants that may send to the hub; none means all. Smoke tests may send to every hub.
 func (g *generation) admitted(hub string) []string {
-	tenants := g.hubs[hub]
+	tenants := g.hubs[strings.ToLower(hub)]
 	if len(tenants) == 0 {
 		return nil
 	}

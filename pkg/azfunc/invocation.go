@@ -2,6 +2,7 @@ package azfunc
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 )
@@ -39,6 +40,19 @@ type Retry struct {
 	Max   int // maxRetryCount; -1: endless
 }
 
+// ErrNoBinding says that a call brings nothing for a binding: function.json names another than the program does.
+var ErrNoBinding = errors.New("the call has no value for the binding")
+
+// Value returns the value of the binding of that name. Without one the error is ErrNoBinding, wrapped: the right answer to such a call is
+// an error, for the next deployment can mend it, and what the call brought under another name is not to be lost.
+func (in *Invocation) Value(binding string) (Value, error) {
+	v, ok := in.Data[binding]
+	if !ok {
+		return "", fmt.Errorf("%w %q", ErrNoBinding, binding)
+	}
+	return v, nil
+}
+
 // Parse reads the body of a host's request for a function. The values are substrings of body.
 func Parse(function string, header http.Header, body string) (*Invocation, error) {
 	in := &Invocation{
@@ -61,6 +75,10 @@ func Parse(function string, header http.Header, body string) (*Invocation, error
 		}
 		if *part != nil {
 			return fmt.Errorf("at byte %d: %w: %q", p.i, errDuplicate, name)
+		}
+		if name == "Metadata" && p.null() {
+			*part = map[string]Value{} // what the host knows of a trigger is a help, not a condition
+			return nil
 		}
 		*part, err = p.values()
 		return err

@@ -180,6 +180,15 @@ func TestEventHubKeepsWhatItCanRead(t *testing.T) {
 	}
 }
 
+func TestWithoutMetadata(t *testing.T) {
+	for _, body := range []string{`{"Data":{"e":"[]"}}`, `{"Data":{"e":"[]"},"Metadata":null}`, `{"Metadata": null ,"Data":{"e":"[]"}}`, `{"Metadata":{},"Data":{"e":"[]"}}`} {
+		in, err := Parse("f", nil, body)
+		if err != nil || in.Data["e"] != `"[]"` || len(in.Metadata) != 0 || in.Retry != nil {
+			t.Errorf("%s: %+v, %v", body, in, err)
+		}
+	}
+}
+
 func TestRetry(t *testing.T) {
 	for _, tc := range []struct {
 		name, metadata string
@@ -283,6 +292,9 @@ func TestParseRefuses(t *testing.T) {
 		{"no value", `{"Data":{"a":}}`, "want a value"},
 		{"no colon", `{"Data" {}}`, `want ':'`},
 		{"data is a list", `{"Data":[]}`, `want '{'`},
+		{"metadata twice", `{"Data":{},"Metadata":null,"Metadata":{}}`, "twice"},
+		{"data is null", `{"Data":null}`, `want '{'`},
+		{"no null", `{"Data":{},"Metadata":nullable}`, "want '}'"},
 		{"comma at the end", `{"Data":{},}`, "want a name"},
 		{"trailing", `{"Data":{}} x`, "text after the end"},
 		{"bad name", `{"Data":{"\q":1}}`, "name"},

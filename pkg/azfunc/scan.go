@@ -106,6 +106,16 @@ func (p *scanner) values() (map[string]Value, error) {
 	return m, err
 }
 
+// null consumes a null, and tells whether there was one.
+func (p *scanner) null() bool {
+	p.space()
+	if !strings.HasPrefix(p.s[p.i:], "null") {
+		return false
+	}
+	p.i += len("null")
+	return true
+}
+
 // value consumes one JSON value and returns its text.
 func (p *scanner) value() (Value, error) {
 	p.space()

@@ -53,9 +53,9 @@ const (
 type State struct {
 	Document string    `json:"document,omitempty"` // "" where none was named
 	Source   string    `json:"source"`
-	Hash     string    `json:"hash,omitempty"` // SHA-256 of the document in use
-	Loaded   time.Time `json:"loaded"`         // when it came into use, in this instance
-	Checked  time.Time `json:"checked"`        // when the document was last looked at
+	Hash     string    `json:"hash,omitempty"`   // SHA-256 of the document in use
+	Loaded   time.Time `json:"loaded"`           // when it came into use, in this instance
+	Checked  time.Time `json:"checked,omitzero"` // when the document was last looked at
 
 	// Trouble says why the document is not in use, or could not be looked at; "" where all is well.
 	Trouble string    `json:"trouble,omitempty"`
