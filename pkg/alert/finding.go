@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/assay-sec/assay/pkg/event"
 	"github.com/assay-sec/assay/pkg/rule"
 )
@@ -167,11 +169,17 @@ func boundFacts(facts []rule.Fact) ([]rule.Fact, int) {
 func boundRecord(record string, limit int) (json.RawMessage, string) {
 	// Escapes aside, only white space can be saved: what is many times too long need not be tried.
 	if len(record) <= 4*limit && utf8.ValidString(record) {
-		if text, err := json.Marshal(json.RawMessage(record)); err == nil && len(text) <= limit {
+		if text, err := jsontext.AppendFormat(nil, []byte(record), asEncodingJSON...); err == nil && len(text) <= limit {
 			return text, ""
 		}
 	}
 	return nil, clip(record, limit)
+}
+
+// asEncodingJSON makes jsontext write what encoding/json writes for a json.RawMessage, in a quarter of the time.
+var asEncodingJSON = []jsontext.Options{
+	jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true), // lone surrogates, as escapes
+	jsontext.PreserveRawStrings(true), jsontext.EscapeForHTML(true), jsontext.EscapeForJS(true),
 }
 
 func hash(s string) string {

@@ -292,6 +292,29 @@ func TestSetAside(t *testing.T) {
 	}
 }
 
+// A record is kept as encoding/json writes it, so that a store that marshals the finding changes no byte of it.
+func FuzzRecord(f *testing.F) {
+	for _, seed := range []string{
+		`{"a" : [1, 2.50, -0, 1E400, true, null]}`, "{\"a\":\"<b>&\u2028\u2029é\x7f\"}\n", `{"a":"\u003c\/\ud800 \uD83D\uDE00\u00e9"}`, `{"a":1,"a":2,"":{}}`,
+		`{"a":"` + "\t" + `"}`, `{"a":01}`, `{"a":1}{}`, `{"a":"\x"}`, `[1,]`, "\ufeff{}", ``, ` `, `"a`, `nul`, strings.Repeat("[", 200) + strings.Repeat("]", 200),
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, record string) {
+		if !utf8.ValidString(record) {
+			return
+		}
+		want, err := json.Marshal(json.RawMessage(record))
+		got, cut := boundRecord(record, MaxEvidence)
+		switch whole := err == nil && len(want) <= MaxEvidence && len(record) <= 4*MaxEvidence; {
+		case whole && (string(got) != string(want) || cut != ""):
+			t.Errorf("%q and %q of %q, want %q", got, cut, record, want)
+		case !whole && got != nil:
+			t.Errorf("%q of %q, which encoding/json does not write: %v", got, record, err)
+		}
+	})
+}
+
 func FuzzClip(f *testing.F) {
 	for _, s := range []string{"", "plain", "<&>", "\x00\x01", "é😀\u2028", "a\xffb\xfe", strings.Repeat("<é", 50), "\ufffd\"\\\n"} {
 		f.Add(s, 20)
