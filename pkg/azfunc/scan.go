@@ -97,7 +97,7 @@ func (p *scanner) values() (map[string]Value, error) {
 	m := make(map[string]Value, 8)
 	err := p.object(func(name string) error {
 		if _, ok := m[name]; ok {
-			return fmt.Errorf("at byte %d: %w: %q", p.i, errDuplicate, name)
+			return fmt.Errorf("at byte %d: %w", p.i, errDuplicate)
 		}
 		v, err := p.value()
 		m[name] = v

@@ -19,8 +19,12 @@ type Value string
 // maxLayers is how many string layers are undone. The host writes at most two, a sender may have added one.
 const maxLayers = 4
 
-// errNoValue says that a value is missing.
-var errNoValue = errors.New("no value")
+// What is wrong with a value. The text is not repeated: errors are logged, and a sender may have written it.
+var (
+	errNoValue  = errors.New("no value")
+	errNoNumber = errors.New("no whole number")
+	errNoTime   = errors.New("no time")
+)
 
 // UnmarshalJSON keeps the text.
 func (v *Value) UnmarshalJSON(b []byte) error {
@@ -89,7 +93,11 @@ func (v Value) integer() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return strconv.ParseInt(strings.TrimSpace(s), 10, 64)
+	n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
+	if err != nil {
+		return 0, errNoNumber
+	}
+	return n, nil
 }
 
 // time reads a .NET time. One without a zone is in UTC: binding data of kind Unspecified is written without.
@@ -100,9 +108,11 @@ func (v Value) time() (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
-		t, err = time.Parse("2006-01-02T15:04:05.999999999", s)
+		if t, err = time.Parse("2006-01-02T15:04:05.999999999", s); err != nil {
+			return time.Time{}, errNoTime
+		}
 	}
-	return t.UTC(), err
+	return t.UTC(), nil
 }
 
 // list reads an array whose elements are kept as they are.
