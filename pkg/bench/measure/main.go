@@ -114,11 +114,11 @@ func (f *finders) run(name, path string, args ...string) contender {
 		if err != nil {
 			return 0, 0, err
 		}
-		m := findingsOf.FindSubmatch(out.Bytes())
+		m := findingsOf.FindAllSubmatch(out.Bytes(), -1)
 		if m == nil {
 			return 0, 0, fmt.Errorf("%s does not say what it found", name)
 		}
-		n, err := strconv.ParseInt(string(m[1]), 10, 64)
+		n, err := strconv.ParseInt(string(m[len(m)-1][1]), 10, 64) // of the summary, which comes last
 		if err != nil {
 			return 0, 0, fmt.Errorf("read the findings of %s: %w", name, err)
 		}
