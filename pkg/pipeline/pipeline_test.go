@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/assay-sec/assay/pkg/alert"
@@ -293,14 +294,45 @@ func TestFindingsOfAnAlertAreRecordedTogether(t *testing.T) {
 		}
 		bodies = append(bodies, signIn(i, user))
 	}
-	held := memory(t)
-	s := &batched{Store: held}
-	if _, err := newPipeline(t, s).Process(t.Context(), &records{bodies: bodies}, Options{Workers: 1}); err != nil {
-		t.Fatal(err)
+	for _, workers := range []int{1, 4} {
+		held := memory(t)
+		s := &batched{Store: held}
+		if _, err := newPipeline(t, s).Process(t.Context(), &records{bodies: bodies}, Options{Workers: workers}); err != nil {
+			t.Fatal(err)
+		}
+		if alerts, _ := contents(t, held); s.calls != len(alerts) || s.findings != 20 {
+			t.Errorf("%d workers: %d calls for %d findings of %d alerts, want 20 and one for each", workers, s.calls, s.findings, len(alerts))
+		}
 	}
-	if alerts, _ := contents(t, held); s.calls != len(alerts) || s.findings != 20 {
-		t.Errorf("%d calls for %d findings of %d alerts, want 20 and one for each", s.calls, s.findings, len(alerts))
+}
+
+// What the others find while one worker is at a record for long waits for it: that is bounded.
+func TestWorkersDoNotRunFarAhead(t *testing.T) {
+	const workers, batches = 4, 100
+	bodies := []string{signIn(0, "slow")}
+	for i := 1; i < batches*batchRecords; i++ {
+		bodies = append(bodies, signIn(i, "good"))
 	}
+	p := newPipeline(t, memory(t))
+	synctest.Test(t, func(t *testing.T) {
+		src := &records{bodies: bodies}
+		release := make(chan struct{})
+		go func() {
+			synctest.Wait()
+			if got := src.at / batchRecords; got != 2*workers {
+				t.Errorf("%d batches were read while the first was evaluated, want %d", got, 2*workers)
+			}
+			close(release)
+		}()
+		report, err := p.Process(t.Context(), src, Options{Workers: workers, Observe: func(ev *event.Event) {
+			if ev.Actor.Name.V == "slow" {
+				<-release
+			}
+		}})
+		if err != nil || report.Evaluated != int64(len(bodies)) {
+			t.Errorf("%v, %d of %d records", err, report.Evaluated, len(bodies))
+		}
+	})
 }
 
 func TestASourceThatFails(t *testing.T) {
