@@ -298,7 +298,7 @@ func TestCost(t *testing.T) {
 					for part := range slices.Chunk(same, messages*each) {
 						bodies = append(bodies, requestBody(t, part, messages, base64ed))
 					}
-					const warm, measured = 1, 4
+					const warm, measured = 4, 16
 					var used []time.Duration
 					hashed := time.Hour
 					for range 3 {

@@ -8,7 +8,7 @@ import (
 
 // What the garbage collector is told where the environment says nothing, see seldomCollect and boundHeap; and ballast.
 const (
-	handlerGCPercent   = 200
+	handlerGCPercent   = 400
 	handlerMemoryLimit = 200 << 20 // 40 % of an instance of 512 MB; the Functions host lives in the same
 
 	// A command holds few MB of the logs that it reads, now more, now less. Go would collect whenever it has read as much

@@ -39,7 +39,7 @@ func (s *Store) expire(ctx context.Context) error {
 				`DELETE FROM set_aside WHERE id IN (SELECT id FROM set_aside WHERE expires <= ? LIMIT ?)`,
 				`DELETE FROM documents WHERE rowid IN (SELECT rowid FROM documents WHERE expires <= ? LIMIT ?)`,
 			} {
-				res, err := tx.tx.ExecContext(tx.ctx, text, now.Unix(), expireBatch)
+				res, err := s.write.ExecContext(tx.ctx, text, now.Unix(), expireBatch)
 				if err != nil {
 					return err
 				}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -103,6 +104,78 @@ func TestPanicInUpdateFreesTheStore(t *testing.T) {
 		}()
 		if _, err := s.Record(t.Context(), []alert.Finding{made(1, "k")}); err != nil {
 			t.Errorf("after a panic: %v", err)
+		}
+	}
+}
+
+// Writers take turns. One that waits gives up with its context, Close lets the one at work finish, and whoever waits then
+// is told that the store is closed.
+func TestTurns(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{filepath.Join(t.TempDir(), "assay.db"), Memory} {
+		s := open(t, path)
+		out, err := s.Record(t.Context(), []alert.Finding{made(0, "k")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		record := func(ctx context.Context) error {
+			_, err := s.Record(ctx, []alert.Finding{made(1, "k")})
+			return err
+		}
+		working, waiting, closed, finish := make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan struct{})
+		began := make(chan struct{})
+		go func() {
+			_, err := s.Update(context.Background(), "", out.Alert.ID, func(a *alert.Alert) error {
+				close(began)
+				<-finish
+				return a.Mark(alert.Change{At: time.Unix(0, 0), By: "ana", Status: alert.Acknowledged})
+			})
+			working <- err
+		}()
+		<-began
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { waiting <- record(ctx) }()
+		cancel()
+		if err := <-waiting; !errors.Is(err, context.Canceled) {
+			t.Errorf("waiting for one's turn ends with %v, want the context's error", err)
+		}
+		go func() { closed <- s.Close() }()
+		for !s.closed.Load() {
+			runtime.Gosched()
+		}
+		go func() { waiting <- record(context.Background()) }()
+		close(finish)
+		if err := <-working; err != nil {
+			t.Errorf("what was at work when the store was closed: %v", err)
+		}
+		if err := <-waiting; !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("waiting for a turn that does not come: %v, want ErrUnavailable", err)
+		}
+		if err := <-closed; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A context that ends within a transaction takes the transaction back.
+func TestTheContextEndsWithin(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{filepath.Join(t.TempDir(), "assay.db"), Memory} {
+		s := open(t, path)
+		out, err := s.Record(t.Context(), []alert.Finding{made(0, "k")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		_, err = s.Update(ctx, "", out.Alert.ID, func(a *alert.Alert) error {
+			cancel()
+			return a.Mark(alert.Change{At: time.Unix(0, 0), By: "ana", Status: alert.Closed})
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want the context's error", err)
+		}
+		if a, err := s.Alert(t.Context(), "", out.Alert.ID); err != nil || a.Status != alert.Open {
+			t.Errorf("the alert is %s, %v; want it as it was", a.Status, err)
 		}
 	}
 }

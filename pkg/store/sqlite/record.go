@@ -14,17 +14,23 @@ import (
 
 // statements are what runs often enough to be parsed once.
 type statements struct {
-	alert, insertAlert, updateAlert, expireAlert, finding, insertFinding, setAside *sql.Stmt // on the connection that writes
+	begin, commit, rollback                                                        *sql.Stmt // on the connection that writes
+	alert, insertAlert, updateAlert, expireAlert, finding, insertFinding, setAside *sql.Stmt // likewise
 
 	document, findings, countFindings *sql.Stmt // on those that read
+
+	all []*sql.Stmt
 }
 
-func (p *statements) prepare(ctx context.Context, write, read *sql.DB) error {
+func (p *statements) prepare(ctx context.Context, write, read connection) error {
 	for _, s := range []struct {
 		into **sql.Stmt
-		db   *sql.DB
+		on   connection
 		text string
 	}{
+		{&p.begin, write, `BEGIN IMMEDIATE`},
+		{&p.commit, write, `COMMIT`},
+		{&p.rollback, write, `ROLLBACK`},
 		{&p.alert, write, `SELECT n, doc FROM alerts WHERE id = ?`},
 		{&p.insertAlert, write, `INSERT INTO alerts (rule, status, stage, severity, first, last, doc, changed, id, tenant)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
@@ -40,13 +46,23 @@ func (p *statements) prepare(ctx context.Context, write, read *sql.DB) error {
 			WHERE alert = ? AND (at, id) > (?, ?) ORDER BY at, id LIMIT ?`},
 		{&p.countFindings, read, `SELECT COUNT(*) FROM findings WHERE alert = ? AND run = ?`},
 	} {
-		var err error
-		*s.into, err = s.db.PrepareContext(ctx, s.text) //nolint:sqlclosecheck // it ends with the database
+		stmt, err := s.on.PrepareContext(ctx, s.text) //nolint:sqlclosecheck // see close
 		if err != nil {
 			return err
 		}
+		*s.into = stmt
+		p.all = append(p.all, stmt)
 	}
 	return nil
+}
+
+// close ends the statements. Those of a single connection do not end with it.
+func (p *statements) close() error {
+	var errs []error
+	for _, stmt := range p.all {
+		errs = append(errs, stmt.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Record adds the findings of one alert in one transaction.
@@ -113,7 +129,7 @@ func (s *Store) SetAside(ctx context.Context, items []alert.SetAside) error {
 			if err != nil {
 				return err
 			}
-			if _, err := tx.exec(s.stmt.setAside, items[i].ID, items[i].Reason, sortable(items[i].Seen), string(doc), s.expires(items[i].Seen)); err != nil {
+			if _, err := s.stmt.setAside.ExecContext(tx.ctx, items[i].ID, items[i].Reason, sortable(items[i].Seen), string(doc), s.expires(items[i].Seen)); err != nil {
 				return err
 			}
 		}
@@ -126,45 +142,58 @@ func (s *Store) SetAside(ctx context.Context, items []alert.SetAside) error {
 }
 
 // transact runs do in a transaction that nobody else's writing interrupts.
+//
+// It is not database/sql's, which starts a goroutine to watch the context of each transaction and of each query in it.
 func (s *Store) transact(ctx context.Context, do func(*transaction) error) error {
+	return s.inTurn(ctx, func() error {
+		if _, err := s.stmt.begin.ExecContext(ctx); err != nil {
+			return err
+		}
+		tx := &transaction{store: s, ctx: context.WithoutCancel(ctx)}
+		committed := false
+		defer func() {
+			if !committed {
+				_, _ = s.stmt.rollback.ExecContext(tx.ctx) // SQLite may have done so itself
+			}
+		}()
+		err := do(tx)
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err == nil {
+			_, err = s.stmt.commit.ExecContext(tx.ctx)
+		}
+		committed = err == nil
+		return err
+	})
+}
+
+// inTurn runs what uses the connection that writes, one after the other, and says of its error what the contract says of it.
+func (s *Store) inTurn(ctx context.Context, do func() error) error {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return s.explain(ctx, ctx.Err())
+	}
 	if s.closed.Load() {
 		return fmt.Errorf("%w: it is closed", store.ErrUnavailable)
 	}
-	tx, err := s.write.BeginTx(ctx, nil)
-	if err != nil {
-		return s.explain(ctx, err)
-	}
-	defer tx.Rollback() //nolint:errcheck // does nothing after Commit
-	// The statements are short: only the transaction watches the context, not each of them.
-	if err := do(&transaction{tx: tx, store: s, ctx: context.WithoutCancel(ctx)}); err != nil {
-		return s.explain(ctx, err)
-	}
-	return s.explain(ctx, tx.Commit())
+	return s.explain(ctx, do())
 }
 
-// transaction is one writer's turn. It ends with the context that it was begun with.
+// transaction is one writer's turn.
 type transaction struct {
-	tx      *sql.Tx
 	store   *Store
 	deleted int64           // rows
-	ctx     context.Context //nolint:containedctx // of the statements of this one transaction
-}
-
-func (t *transaction) exec(stmt *sql.Stmt, args ...any) (sql.Result, error) {
-	//nolint:sqlclosecheck // it ends with the transaction
-	return t.tx.StmtContext(t.ctx, stmt).ExecContext(t.ctx, args...)
-}
-
-func (t *transaction) row(stmt *sql.Stmt, args ...any) *sql.Row {
-	//nolint:sqlclosecheck // it ends with the transaction
-	return t.tx.StmtContext(t.ctx, stmt).QueryRowContext(t.ctx, args...)
+	ctx     context.Context //nolint:containedctx // of the statements of this one transaction: they are short, and nobody watches it
 }
 
 // alert returns the alert with its row, or nil.
 func (t *transaction) alert(id alert.ID) (int64, *alert.Alert, error) {
 	var n int64
 	var doc string
-	switch err := t.row(t.store.stmt.alert, string(id)).Scan(&n, &doc); {
+	switch err := t.store.stmt.alert.QueryRowContext(t.ctx, string(id)).Scan(&n, &doc); {
 	case errors.Is(err, sql.ErrNoRows):
 		return 0, nil, nil
 	case err != nil:
@@ -222,7 +251,7 @@ func (t *transaction) prolong(n int64, a *alert.Alert) error {
 		return fmt.Errorf("read the day of alert %s: %w", a.ID, err)
 	}
 	if at := t.store.expires(day); at != nil {
-		_, err = t.exec(t.store.stmt.expireAlert, at, n)
+		_, err = t.store.stmt.expireAlert.ExecContext(t.ctx, at, n)
 	}
 	return err
 }
@@ -232,7 +261,7 @@ func (t *transaction) known(n int64, findings []alert.Finding) (map[alert.Findin
 	known := map[alert.FindingID]bool{}
 	for i := range findings {
 		var one int
-		switch err := t.row(t.store.stmt.finding, n, string(findings[i].ID)).Scan(&one); {
+		switch err := t.store.stmt.finding.QueryRowContext(t.ctx, n, string(findings[i].ID)).Scan(&one); {
 		case err == nil:
 			known[findings[i].ID] = true
 		case !errors.Is(err, sql.ErrNoRows):
@@ -269,7 +298,7 @@ func (t *transaction) insert(a *alert.Alert) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	res, err := t.exec(t.store.stmt.insertAlert, append(args, string(a.ID), a.Tenant)...)
+	res, err := t.store.stmt.insertAlert.ExecContext(t.ctx, append(args, string(a.ID), a.Tenant)...)
 	if err != nil {
 		return 0, err
 	}
@@ -281,7 +310,7 @@ func (t *transaction) update(n int64, a *alert.Alert) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(t.store.stmt.updateAlert, append(args, n)...)
+	_, err = t.store.stmt.updateAlert.ExecContext(t.ctx, append(args, n)...)
 	return err
 }
 
@@ -309,7 +338,7 @@ func (t *transaction) insertFinding(n int64, f *alert.Finding) error {
 		}
 		doc = string(text)
 	}
-	_, err := t.exec(t.store.stmt.insertFinding, n, string(f.ID), sortable(f.At), string(f.EventID), int64(f.Stage),
+	_, err := t.store.stmt.insertFinding.ExecContext(t.ctx, n, string(f.ID), sortable(f.At), string(f.EventID), int64(f.Stage),
 		int64(f.Severity), int64(f.Strength), f.Place, f.From.Run, doc, suppression)
 	return err
 }

@@ -40,13 +40,23 @@ var _ store.Store = (*Store)(nil)
 // Store is a store.Store in a SQLite database. It is safe for concurrent use.
 type Store struct {
 	path   string
-	write  *sql.DB // one connection: SQLite has one writer at a time, and waiting for it in Go is fair
-	read   *sql.DB // the same as write for a store in memory
+	db     *sql.DB       // of write
+	write  *sql.Conn     // one connection, since SQLite has one writer at a time
+	turn   chan struct{} // full while somebody uses write
+	read   connection    // the same as write for a store in memory
 	stmt   statements
 	o      Options
 	closed atomic.Bool
 
 	expired atomic.Int64 // when this Store last looked for what is over, in seconds since 1970
+}
+
+// connection is a *sql.DB or a *sql.Conn.
+type connection interface {
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	Close() error
 }
 
 // patience is how long a transaction waits for another process's, in milliseconds.
@@ -74,7 +84,7 @@ func OpenWith(ctx context.Context, path string, o Options) (*Store, error) {
 	if o.Now == nil {
 		o.Now = time.Now //nolint:forbidigo // the wall clock stamps what the store does to an alert, as an analyst's client does
 	}
-	s := &Store{path: path, o: o}
+	s := &Store{path: path, o: o, turn: make(chan struct{}, 1)}
 	if err := s.open(ctx); err != nil {
 		_ = s.Close() // the first error is the one to tell
 		return nil, fmt.Errorf("open the store %s: %w", path, err)
@@ -98,11 +108,12 @@ func (s *Store) open(ctx context.Context) error {
 	}
 	options := fmt.Sprintf("?_pragma=busy_timeout(%d)&_pragma=synchronous(normal)", patience)
 	var err error
-	if s.write, err = sql.Open("sqlite", "file:"+name+options+"&_txlock=immediate"); err != nil {
+	if s.db, err = sql.Open("sqlite", "file:"+name+options+"&_txlock=immediate"); err != nil {
 		return err
 	}
-	s.write.SetMaxOpenConns(1)
-	s.write.SetMaxIdleConns(1)
+	if s.write, err = s.db.Conn(ctx); err != nil {
+		return s.explain(ctx, err)
+	}
 	s.read = s.write
 	if err := s.check(ctx); err != nil {
 		return s.explain(ctx, err)
@@ -111,11 +122,13 @@ func (s *Store) open(ctx context.Context) error {
 		if err := s.useLog(ctx); err != nil {
 			return s.explain(ctx, err)
 		}
-		if s.read, err = sql.Open("sqlite", "file:"+name+options+"&_pragma=query_only(true)"); err != nil {
+		readers, err := sql.Open("sqlite", "file:"+name+options+"&_pragma=query_only(true)")
+		if err != nil {
 			return err
 		}
-		s.read.SetMaxOpenConns(maxReaders)
-		s.read.SetMaxIdleConns(maxReaders)
+		readers.SetMaxOpenConns(maxReaders)
+		readers.SetMaxIdleConns(maxReaders)
+		s.read = readers
 	}
 	if err := s.migrate(ctx, migrations); err != nil {
 		return s.explain(ctx, err)
@@ -185,12 +198,17 @@ func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
-	var errs []error
+	s.turn <- struct{}{}
+	defer func() { <-s.turn }() // those who wait for it are told that it is closed
+	errs := []error{s.stmt.close()}
 	if s.read != nil && s.read != s.write {
 		errs = append(errs, s.read.Close())
 	}
 	if s.write != nil {
 		errs = append(errs, s.write.Close())
+	}
+	if s.db != nil {
+		errs = append(errs, s.db.Close())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("close the store %s: %w", s.path, err)

@@ -63,14 +63,13 @@ func seconds(t time.Time) sql.NullInt64 {
 func (p *partition) Load(ctx context.Context, id string) (store.Document, error) {
 	d := store.Document{Partition: p.name, ID: id}
 	var expires sql.NullInt64
-	err := p.s.read.QueryRowContext(ctx, `SELECT version, body, expires FROM documents
-		WHERE collection = ? AND partition = ? AND id = ? AND (expires IS NULL OR expires > ?)`,
-		p.collection, p.name, id, p.s.o.Now().Unix()).Scan(&d.Version, &d.Body, &expires)
-	if errors.Is(err, sql.ErrNoRows) {
-		return store.Document{}, fmt.Errorf("load document %s: %w", id, store.ErrNotFound)
-	}
+	err := p.s.reader(ctx, func() error {
+		return p.s.read.QueryRowContext(ctx, `SELECT version, body, expires FROM documents
+			WHERE collection = ? AND partition = ? AND id = ? AND (expires IS NULL OR expires > ?)`,
+			p.collection, p.name, id, p.s.o.Now().Unix()).Scan(&d.Version, &d.Body, &expires)
+	})
 	if err != nil {
-		return store.Document{}, fmt.Errorf("load document %s: %w", id, p.s.explain(ctx, err))
+		return store.Document{}, fmt.Errorf("load document %s: %w", id, err)
 	}
 	d.Expires = moment(expires)
 	return d, nil
@@ -108,25 +107,33 @@ func (p *partition) Save(ctx context.Context, d store.Document) (store.Document,
 			ON CONFLICT DO UPDATE SET version = excluded.version, body = excluded.body, expires = excluded.expires
 			WHERE documents.expires <= ?6 RETURNING version`, args[:6]
 	}
-	err = p.s.write.QueryRowContext(ctx, query, args...).Scan(&d.Version)
+	err = p.s.inTurn(ctx, func() error { return p.s.write.QueryRowContext(ctx, query, args...).Scan(&d.Version) })
 	if errors.Is(err, sql.ErrNoRows) {
-		return store.Document{}, fmt.Errorf("save document %s: %w", d.ID, store.ErrConflict)
+		err = store.ErrConflict
 	}
 	if err != nil {
-		return store.Document{}, fmt.Errorf("save document %s: %w", d.ID, p.s.explain(ctx, err))
+		return store.Document{}, fmt.Errorf("save document %s: %w", d.ID, err)
 	}
 	return d, nil
 }
 
 // Delete implements store.State.
 func (p *partition) Delete(ctx context.Context, d store.Document) error {
-	res, err := p.s.write.ExecContext(ctx, `DELETE FROM documents
-		WHERE collection = ? AND partition = ? AND id = ? AND version = ?`, p.collection, p.name, d.ID, d.Version)
-	if err != nil {
-		return fmt.Errorf("delete document %s: %w", d.ID, p.s.explain(ctx, err))
-	}
-	if n, err := res.RowsAffected(); err != nil || n > 0 {
+	var deleted int64
+	err := p.s.inTurn(ctx, func() error {
+		res, err := p.s.write.ExecContext(ctx, `DELETE FROM documents
+			WHERE collection = ? AND partition = ? AND id = ? AND version = ?`, p.collection, p.name, d.ID, d.Version)
+		if err != nil {
+			return err
+		}
+		deleted, err = res.RowsAffected()
 		return err
+	})
+	if err != nil {
+		return fmt.Errorf("delete document %s: %w", d.ID, err)
+	}
+	if deleted > 0 {
+		return nil
 	}
 	if _, err := p.Load(ctx, d.ID); errors.Is(err, store.ErrNotFound) {
 		return nil
@@ -163,7 +170,7 @@ func (s *Store) list(ctx context.Context, prefix string, next func(after store.D
 			query, args := next(after)
 			page, err := s.documents(ctx, query, append([]any{prefix, after.ID, listed, s.o.Now().Unix()}, args...))
 			if err != nil {
-				yield(store.Document{}, fmt.Errorf("list documents %s: %w", prefix, s.explain(ctx, err)))
+				yield(store.Document{}, fmt.Errorf("list documents %s: %w", prefix, err))
 				return
 			}
 			for _, d := range page {
@@ -180,20 +187,23 @@ func (s *Store) list(ctx context.Context, prefix string, next func(after store.D
 }
 
 func (s *Store) documents(ctx context.Context, query string, args []any) ([]store.Document, error) {
-	rows, err := s.read.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close() //nolint:errcheck // the error that counts is rows.Err
 	var page []store.Document
-	for rows.Next() {
-		var d store.Document
-		var expires sql.NullInt64
-		if err := rows.Scan(&d.Partition, &d.ID, &d.Version, &d.Body, &expires); err != nil {
-			return nil, err
+	err := s.reader(ctx, func() error {
+		rows, err := s.read.QueryContext(ctx, query, args...)
+		if err != nil {
+			return err
 		}
-		d.Expires = moment(expires)
-		page = append(page, d)
-	}
-	return page, rows.Err()
+		defer rows.Close() //nolint:errcheck // the error that counts is rows.Err
+		for rows.Next() {
+			var d store.Document
+			var expires sql.NullInt64
+			if err := rows.Scan(&d.Partition, &d.ID, &d.Version, &d.Body, &expires); err != nil {
+				return err
+			}
+			d.Expires = moment(expires)
+			page = append(page, d)
+		}
+		return rows.Err()
+	})
+	return page, err
 }
