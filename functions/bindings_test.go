@@ -265,7 +265,8 @@ func TestTheHandlersDeadlineIsBelowThatOfTheHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	timeout := time.Duration(clock.Hour())*time.Hour + time.Duration(clock.Minute())*time.Minute + time.Duration(clock.Second())*time.Second
-	if azfunc.DefaultDeadline >= timeout {
+	const late = time.Minute // what one that does not obey is given beyond it, and the way to the host
+	if azfunc.DefaultDeadline+late > timeout {
 		t.Errorf("the handler gives a batch %v, the host %v", azfunc.DefaultDeadline, timeout)
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/assay-sec/assay/pkg/azfunc"
 )
 
-// exitServe is the exit code after an error. The host takes 0 for intended and leaves the app without a handler.
+// exitServe is the exit code of a handler that ends, whatever ended it: the host takes 0 for intended and leaves the app without a handler.
 const exitServe = 1
 
 // serve answers the Functions host until the context ends.
@@ -43,9 +43,9 @@ func serve(ctx context.Context) int {
 	}
 	if err != nil {
 		log.ErrorContext(ctx, "the handler ends", "error", err)
-		return exitServe
 	}
-	return 0
+	// Where a signal ended it well: Azure has none for a handler, and a host that lives on is to start another.
+	return exitServe
 }
 
 // routes lists every function.

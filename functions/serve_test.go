@@ -30,8 +30,12 @@ func TestTheLineOfABatch(t *testing.T) {
 	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.cmd.Wait(); err != nil {
+	// A host that lives on takes 0 for intended.
+	if err := s.cmd.Wait(); s.cmd.ProcessState.ExitCode() != exitServe {
 		t.Errorf("it was told to end, and ends with %v", err)
+	}
+	if strings.Contains(lines.String(), `"level":"ERROR"`) {
+		t.Errorf("it was told to end, and complains:\n%s", &lines)
 	}
 	var batch map[string]any
 	for line := range strings.Lines(lines.String()) {

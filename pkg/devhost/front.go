@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -44,6 +45,10 @@ func (h *Host) serveFront(ctx context.Context) error {
 					return
 				}
 				h.forward(w, r, f)
+				return
+			}
+			if r.URL.Path != path.Clean(r.URL.Path) {
+				http.NotFound(w, r) // the mux would answer with a redirect, the host does not
 				return
 			}
 			mux.ServeHTTP(w, r)

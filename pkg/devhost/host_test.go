@@ -727,6 +727,11 @@ func TestFrontDoor(t *testing.T) {
 	if got := fetch(t, b.host.URL()+"/"); !strings.Contains(got.text, "/hubs/hub/messages") {
 		t.Errorf("index: %s", got.text)
 	}
+	for _, p := range []string{"//admin/host/status", "/admin//host/status", "/x/../admin/host/status", "/admin/host/status/"} {
+		if r := fetch(t, b.host.URL()+p); r.status != http.StatusNotFound {
+			t.Errorf("%s: %d %v", p, r.status, r.header)
+		}
+	}
 	if f := b.host.Functions(); len(f) != 1 || f[0].Trigger != "eventHubTrigger" || f[0].Source != "hub/detect" {
 		t.Errorf("functions: %+v", f)
 	}
