@@ -13,7 +13,7 @@ const (
 
 	// A command holds few MB of the logs that it reads, now more, now less. Go would collect whenever it has read as much
 	// again, and hand memory back after a low only to fetch it for the next high, page by page.
-	commandBallast = 32 << 20
+	commandBallast = 24 << 20
 )
 
 // ballast is memory that counts as used for as long as it is referred to, and is never touched: the system need not
