@@ -96,12 +96,14 @@ func (s Simple) Rule() *rule.Rule {
 	return made(s.ID, rule.All(parts...), s.Kind)
 }
 
-// among returns whether a text has one of the parts, or starts with one, whatever the case of ASCII letters. It reads the text
-// once: a byte that begins no part costs one look-up.
+// among returns whether a text has one of the parts, of two bytes at least, or starts with one, whatever the case of ASCII
+// letters. It reads the text once: two bytes that begin no part cost two look-ups at most.
 func among(parts []string, start bool) func(string) bool {
-	var begins [256]bool
+	var first, second [256]bool
 	for _, p := range parts {
-		begins[strings.ToLower(p)[0]], begins[strings.ToUpper(p)[0]] = true, true
+		lower, upper := strings.ToLower(p), strings.ToUpper(p)
+		first[lower[0]], first[upper[0]] = true, true
+		second[lower[1]], second[upper[1]] = true, true
 	}
 	at := func(v string) bool {
 		for _, p := range parts {
@@ -115,8 +117,8 @@ func among(parts []string, start bool) func(string) bool {
 		return at
 	}
 	return func(v string) bool {
-		for i := range len(v) {
-			if begins[v[i]] && at(v[i:]) {
+		for i := 1; i < len(v); i++ {
+			if first[v[i-1]] && second[v[i]] && at(v[i-1:]) {
 				return true
 			}
 		}
