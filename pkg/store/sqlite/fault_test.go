@@ -19,7 +19,7 @@ func TestFaultsAreUnavailability(t *testing.T) {
 	for name, c := range map[string]struct{ cause, cure string }{
 		"full":      {`PRAGMA max_page_count = 1`, `PRAGMA max_page_count = 100000`},
 		"read-only": {`PRAGMA query_only = true`, `PRAGMA query_only = false`},
-		"busy":      {`PRAGMA busy_timeout = 1`, `PRAGMA busy_timeout = 1000`},
+		"busy":      {}, // see below
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -36,6 +36,7 @@ func TestFaultsAreUnavailability(t *testing.T) {
 			release := func() {}
 			if name == "busy" {
 				release = occupy(t, path)
+				s.patience = 2 * glance
 			}
 			var fs []alert.Finding
 			for i := range 300 {
@@ -83,7 +84,7 @@ func TestWaitingObeysTheContext(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want the context's error", err)
 	}
-	if d := time.Since(started); d > patience*time.Millisecond/2 {
+	if d := time.Since(started); d > patience/2 {
 		t.Errorf("it waited %s", d)
 	}
 }

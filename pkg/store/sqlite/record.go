@@ -143,10 +143,11 @@ func (s *Store) SetAside(ctx context.Context, items []alert.SetAside) error {
 
 // transact runs do in a transaction that nobody else's writing interrupts.
 //
-// It is not database/sql's, which starts a goroutine to watch the context of each transaction and of each query in it.
+// It is not database/sql's, which starts a goroutine to watch the context of each transaction and of each query in it, as the
+// driver does for each statement with a context that can end.
 func (s *Store) transact(ctx context.Context, do func(*transaction) error) error {
 	return s.inTurn(ctx, func() error {
-		if _, err := s.stmt.begin.ExecContext(ctx); err != nil {
+		if err := s.begin(ctx); err != nil {
 			return err
 		}
 		tx := &transaction{store: s, ctx: context.WithoutCancel(ctx)}
@@ -166,6 +167,19 @@ func (s *Store) transact(ctx context.Context, do func(*transaction) error) error
 		committed = err == nil
 		return err
 	})
+}
+
+// begin waits until no other process writes, for as long as the context and patience last.
+func (s *Store) begin(ctx context.Context) error {
+	for waited := time.Duration(0); ; waited += glance {
+		_, err := s.stmt.begin.ExecContext(context.WithoutCancel(ctx))
+		if err == nil || !isBusy(err) || waited >= s.patience {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
 }
 
 // inTurn runs what uses the connection that writes, one after the other, and says of its error what the contract says of it.

@@ -48,6 +48,8 @@ type Store struct {
 	o      Options
 	closed atomic.Bool
 
+	patience time.Duration // see there; tests have less
+
 	expired atomic.Int64 // when this Store last looked for what is over, in seconds since 1970
 }
 
@@ -59,8 +61,11 @@ type connection interface {
 	Close() error
 }
 
-// patience is how long a transaction waits for another process's, in milliseconds.
-const patience = 10_000
+// patience is how long a transaction waits for another process's.
+const patience = 10 * time.Second
+
+// glance is how long SQLite waits at once for another process's transaction before this asks whether anybody still wants it.
+const glance = 20 * time.Millisecond
 
 // maxReaders bounds the connections that read at once.
 const maxReaders = 4
@@ -84,7 +89,7 @@ func OpenWith(ctx context.Context, path string, o Options) (*Store, error) {
 	if o.Now == nil {
 		o.Now = time.Now //nolint:forbidigo // the wall clock stamps what the store does to an alert, as an analyst's client does
 	}
-	s := &Store{path: path, o: o, turn: make(chan struct{}, 1)}
+	s := &Store{path: path, o: o, turn: make(chan struct{}, 1), patience: patience}
 	if err := s.open(ctx); err != nil {
 		_ = s.Close() // the first error is the one to tell
 		return nil, fmt.Errorf("open the store %s: %w", path, err)
@@ -106,7 +111,7 @@ func (s *Store) open(ctx context.Context) error {
 		}
 		name = (&url.URL{Path: filepath.ToSlash(abs)}).EscapedPath()
 	}
-	options := fmt.Sprintf("?_pragma=busy_timeout(%d)&_pragma=synchronous(normal)", patience)
+	options := fmt.Sprintf("?_pragma=busy_timeout(%d)&_pragma=synchronous(normal)", patience.Milliseconds())
 	var err error
 	if s.db, err = sql.Open("sqlite", "file:"+name+options+"&_txlock=immediate"); err != nil {
 		return err
@@ -131,6 +136,9 @@ func (s *Store) open(ctx context.Context) error {
 		s.read = readers
 	}
 	if err := s.migrate(ctx, migrations); err != nil {
+		return s.explain(ctx, err)
+	}
+	if _, err := s.write.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", glance.Milliseconds())); err != nil {
 		return s.explain(ctx, err)
 	}
 	if err := s.stmt.prepare(ctx, s.write, s.read); err != nil || s.o.Retention == nil {
@@ -182,7 +190,7 @@ func (s *Store) useLog(ctx context.Context) error {
 		switch {
 		case err == nil && mode != "wal":
 			return errors.New("its file system does not support write-ahead logging: put the store on a local disk")
-		case err == nil || !isBusy(err) || waited > patience*time.Millisecond:
+		case err == nil || !isBusy(err) || waited > patience:
 			return err
 		}
 		select {

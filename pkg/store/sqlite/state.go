@@ -107,7 +107,7 @@ func (p *partition) Save(ctx context.Context, d store.Document) (store.Document,
 			ON CONFLICT DO UPDATE SET version = excluded.version, body = excluded.body, expires = excluded.expires
 			WHERE documents.expires <= ?6 RETURNING version`, args[:6]
 	}
-	err = p.s.inTurn(ctx, func() error { return p.s.write.QueryRowContext(ctx, query, args...).Scan(&d.Version) })
+	err = p.s.transact(ctx, func(tx *transaction) error { return p.s.write.QueryRowContext(tx.ctx, query, args...).Scan(&d.Version) })
 	if errors.Is(err, sql.ErrNoRows) {
 		err = store.ErrConflict
 	}
@@ -120,8 +120,8 @@ func (p *partition) Save(ctx context.Context, d store.Document) (store.Document,
 // Delete implements store.State.
 func (p *partition) Delete(ctx context.Context, d store.Document) error {
 	var deleted int64
-	err := p.s.inTurn(ctx, func() error {
-		res, err := p.s.write.ExecContext(ctx, `DELETE FROM documents
+	err := p.s.transact(ctx, func(tx *transaction) error {
+		res, err := p.s.write.ExecContext(tx.ctx, `DELETE FROM documents
 			WHERE collection = ? AND partition = ? AND id = ? AND version = ?`, p.collection, p.name, d.ID, d.Version)
 		if err != nil {
 			return err
