@@ -17,9 +17,6 @@ import (
 // PortVariable names the environment variable in which the host tells the port to listen on.
 const PortVariable = "FUNCTIONS_CUSTOMHANDLER_PORT"
 
-// DefaultDeadline is how long a call may take where [Options] do not say.
-const DefaultDeadline = 8 * time.Minute
-
 // Bounds of a server.
 const (
 	defaultMemory = 192 << 20
@@ -48,7 +45,8 @@ type Options struct {
 	Build func(ctx context.Context) (*Routes, error)
 
 	// Deadline is how long a call may take, waiting included. It has to be well below functionTimeout in host.json, since
-	// the host kills the process when that is over, with all calls in flight. Zero: DefaultDeadline.
+	// the host kills the process when that is over, with all calls in flight. Zero: four fifths of it where an app setting
+	// says it, see TimeoutVariable, and DefaultDeadline at most.
 	Deadline time.Duration
 
 	// Memory bounds the memory for bodies in flight, in bytes. Further ones wait; none is refused for its size.
@@ -77,7 +75,7 @@ func New(o Options) *Server {
 		build: o.Build, deadline: o.Deadline, budget: newBudget(o.Memory), log: o.Logger, ready: make(chan struct{}),
 	}
 	if s.deadline == 0 {
-		s.deadline = DefaultDeadline
+		s.deadline = ownDeadline(os.Environ())
 	}
 	if s.budget.limit == 0 {
 		s.budget.limit = defaultMemory

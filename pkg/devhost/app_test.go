@@ -265,22 +265,6 @@ func TestSettingsInPlaceOfHostJSON(t *testing.T) {
 	}
 }
 
-func TestTimeSpan(t *testing.T) {
-	for s, want := range map[string]time.Duration{
-		"00:05:00": 5 * time.Minute, "23:59": 23*time.Hour + 59*time.Minute, "1.02:03:04.5": 26*time.Hour + 3*time.Minute + 4500*time.Millisecond,
-		"00:00:00": 0, "00:00:59.1234567": 59*time.Second + 123456700,
-	} {
-		if got, err := parseTimeSpan(s); err != nil || got != want {
-			t.Errorf("%s: %v, %v, want %v", s, got, err, want)
-		}
-	}
-	for _, s := range []string{"", "5", "5s", "24:00:00", "00:60:00", "00:00:60", "-00:00:01", "a.00:00:00", "00:00:1e1", "0:0:0:0", "::"} {
-		if got, err := parseTimeSpan(s); err == nil {
-			t.Errorf("%q passes as %v", s, got)
-		}
-	}
-}
-
 func TestBackoff(t *testing.T) {
 	delays := func(p retryPolicy, random float64, n int) []time.Duration {
 		next := p.backoff(func() float64 { return random })

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/assay-sec/assay/pkg/azfunc"
 )
 
 // Problem is something in a configuration file that the Functions host would not accept, or that this stand-in does not
@@ -165,7 +167,7 @@ func (o *object) duration(name string, fallback time.Duration) time.Duration {
 	if s == "" {
 		return fallback
 	}
-	d, err := parseTimeSpan(s)
+	d, err := azfunc.ParseTimeSpan(s)
 	if err != nil {
 		o.problem(name, "%v", err)
 		return fallback
@@ -225,37 +227,4 @@ func (o *object) rest() {
 		}
 		o.problem(name, "is not known or not supported by the local host%s", hint)
 	}
-}
-
-// parseTimeSpan reads a .NET TimeSpan in its invariant form: [d.]hh:mm[:ss[.fffffff]].
-func parseTimeSpan(s string) (time.Duration, error) {
-	bad := fmt.Errorf("want a time span such as 00:05:00, found %q", s)
-	days, clock := 0, s
-	if before, after, ok := strings.Cut(s, "."); ok && strings.Contains(after, ":") {
-		n, err := strconv.ParseUint(before, 10, 16)
-		if err != nil {
-			return 0, bad
-		}
-		days, clock = int(n), after
-	}
-	parts := strings.Split(clock, ":")
-	if len(parts) < 2 || len(parts) > 3 {
-		return 0, bad
-	}
-	d := time.Duration(days) * 24 * time.Hour
-	for i, unit := range []time.Duration{time.Hour, time.Minute} {
-		n, err := strconv.ParseUint(parts[i], 10, 8)
-		if err != nil || len(parts[i]) > 2 || time.Duration(n)*unit >= []time.Duration{24 * time.Hour, time.Hour}[i] {
-			return 0, bad
-		}
-		d += time.Duration(n) * unit
-	}
-	if len(parts) == 3 {
-		seconds, err := strconv.ParseFloat(parts[2], 64)
-		if err != nil || seconds < 0 || seconds >= 60 || strings.Trim(parts[2], "0123456789.") != "" {
-			return 0, bad
-		}
-		d += time.Duration(seconds * float64(time.Second))
-	}
-	return d, nil
 }

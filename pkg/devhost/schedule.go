@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/assay-sec/assay/pkg/azfunc"
 )
 
 // schedule says when a timer is due.
@@ -18,7 +20,7 @@ type schedule interface {
 // day-of-week; of five without the second) in UTC, or a time span.
 func parseSchedule(s string) (schedule, error) {
 	if strings.Contains(s, ":") && !strings.Contains(s, " ") {
-		d, err := parseTimeSpan(s)
+		d, err := azfunc.ParseTimeSpan(s)
 		if err == nil && d <= 0 {
 			err = errors.New("want a time span longer than zero")
 		}
