@@ -5,6 +5,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -159,11 +160,24 @@ func In[T comparable](f event.Field[T], want ...T) Predicate {
 // asks names a question about a field. Values of which it is not sure that they are equal when they print the same have no
 // such name.
 func asks[T any](question string, values ...T) string {
-	switch any(values).(type) {
-	case []string, []int64, []bool:
-		return fmt.Sprintf("%s %#v", question, values)
+	text := []byte(question)
+	switch values := any(values).(type) {
+	case []string:
+		for _, v := range values {
+			text = strconv.AppendQuote(append(text, ' '), v)
+		}
+	case []int64:
+		for _, v := range values {
+			text = strconv.AppendInt(append(text, ' '), v, 10)
+		}
+	case []bool:
+		for _, v := range values {
+			text = strconv.AppendBool(append(text, ' '), v)
+		}
+	default:
+		return ""
 	}
-	return ""
+	return string(text)
 }
 
 // texts returns the values where they are texts.

@@ -1,8 +1,8 @@
 package rule
 
 import (
-	"fmt"
 	"reflect"
+	"strconv"
 
 	"github.com/assay-sec/assay/pkg/event"
 )
@@ -175,11 +175,11 @@ func (s *sharer) compound(op operator, parts []*node) *node {
 	if len(parts) == 1 && op != negation {
 		return parts[0]
 	}
-	key := string(op)
+	key := []byte{byte(op)}
 	for _, part := range parts {
-		key += fmt.Sprint(" ", s.numbers[part])
+		key = strconv.AppendInt(append(key, ' '), int64(s.numbers[part]), 10)
 	}
-	return s.intern(key, func() *node {
+	return s.intern(string(key), func() *node {
 		for _, part := range parts {
 			s.use(part)
 		}
