@@ -181,6 +181,31 @@ func TestTheContextEndsWithin(t *testing.T) {
 	}
 }
 
+// A context may end at any moment: after BEGIN is done too, and before the driver has said so.
+func TestAContextThatEndsAnywhereLeavesNoTransactionOpen(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{filepath.Join(t.TempDir(), "assay.db"), Memory} {
+		s := open(t, path)
+		for i := range 500 {
+			ctx, cancel := context.WithCancel(t.Context())
+			wait := time.Duration(i%100) * time.Microsecond
+			go func() {
+				for began := time.Now(); time.Since(began) < wait; {
+					runtime.Gosched()
+				}
+				cancel()
+			}()
+			if _, err := s.Record(ctx, []alert.Finding{made(i%50, "k")}); err != nil && !errors.Is(err, context.Canceled) {
+				t.Fatalf("after %d: %v", i, err)
+			}
+			<-ctx.Done()
+		}
+		if _, err := s.Record(t.Context(), []alert.Finding{made(0, "k")}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // A call is whole or nothing, however large it is and wherever it is broken off.
 func TestRecordIsAtomic(t *testing.T) {
 	t.Parallel()
