@@ -118,6 +118,11 @@ func (p *Pipeline) Process(ctx context.Context, src Source, o Options) (*Report,
 	}
 	all[0].work(inner, r)
 	others.Wait()
+	r.recording.Lock()
+	defer r.recording.Unlock()
+	if r.pause != nil {
+		r.pause.Stop()
+	}
 	if r.failed == nil && ctx.Err() == nil {
 		r.failed = r.recorder.record(ctx)
 	}
@@ -150,7 +155,8 @@ type run struct {
 	done      map[int]*batch // evaluated, and waiting for one before them
 	recorded  int            // batches
 	recorder  *recorder
-	failed    error // of the store
+	pause     *time.Timer // after which what is held is recorded; nil: nothing was held
+	failed    error       // of the store
 	cancel    func()
 }
 
@@ -181,7 +187,8 @@ func (r *run) next(ctx context.Context, records []envelope.Record) *batch {
 	return b
 }
 
-// take records the batch, and those that have waited for it.
+// take records the batch, and those that have waited for it. What is held then waits for the next batch, but not for a source
+// that pauses.
 func (r *run) take(ctx context.Context, b *batch) {
 	r.recording.Lock()
 	defer r.recording.Unlock()
@@ -194,6 +201,21 @@ func (r *run) take(ctx context.Context, b *batch) {
 			if r.failed = r.recorder.take(ctx, b); r.failed != nil {
 				r.cancel()
 			}
+		}
+	}
+	if r.pause == nil && r.recorder.holds() {
+		r.pause = time.AfterFunc(maxHeldFor, func() { r.flush(ctx) })
+	}
+}
+
+// flush records what is held.
+func (r *run) flush(ctx context.Context) {
+	r.recording.Lock()
+	defer r.recording.Unlock()
+	r.pause = nil
+	if r.failed == nil && ctx.Err() == nil && r.recorder.holds() {
+		if r.failed = r.recorder.record(ctx); r.failed != nil {
+			r.cancel()
 		}
 	}
 }

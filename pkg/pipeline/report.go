@@ -265,6 +265,8 @@ func (r *recorder) take(ctx context.Context, b *batch) error {
 	return nil
 }
 
+func (r *recorder) holds() bool { return len(r.findings)+len(r.setAside) > 0 }
+
 // record stores what is held.
 func (r *recorder) record(ctx context.Context) error {
 	if len(r.setAside) > 0 {
