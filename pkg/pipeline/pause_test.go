@@ -1,11 +1,15 @@
 package pipeline
 
 import (
+	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/assay-sec/assay/pkg/alert"
 	"github.com/assay-sec/assay/pkg/envelope"
+	"github.com/assay-sec/assay/pkg/store"
 	"github.com/assay-sec/assay/pkg/store/sqlite"
 )
 
@@ -23,6 +27,15 @@ func (p *pausing) Next() (envelope.Record, error) {
 	return p.records.Next()
 }
 
+// pausingSource finds something in its first batch, and brings the next one an hour later.
+func pausingSource() *pausing {
+	src := &pausing{records: records{bodies: []string{signIn(0, "bad")}}, after: batchRecords, pause: time.Hour}
+	for i := range batchRecords {
+		src.bodies = append(src.bodies, signIn(1+i, "good"))
+	}
+	return src
+}
+
 // Time stands still in a bubble while workers wait for the lock of the source, so there is one.
 func TestWhatIsFoundDoesNotWaitForASourceThatPauses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -32,10 +45,7 @@ func TestWhatIsFoundDoesNotWaitForASourceThatPauses(t *testing.T) {
 		}
 		defer s.Close() //nolint:errcheck // it is over
 		p := newPipeline(t, s)
-		src := &pausing{records: records{bodies: []string{signIn(0, "bad")}}, after: batchRecords, pause: time.Hour}
-		for i := range batchRecords {
-			src.bodies = append(src.bodies, signIn(1+i, "good"))
-		}
+		src := pausingSource()
 		ended := make(chan error, 1)
 		go func() {
 			_, err := p.Process(t.Context(), src, Options{Workers: 1})
@@ -47,6 +57,23 @@ func TestWhatIsFoundDoesNotWaitForASourceThatPauses(t *testing.T) {
 		}
 		if err := <-ended; err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// broken is a store with a fault in its code.
+type broken struct{ store.Store }
+
+func (broken) Record(context.Context, []alert.Finding) (store.Outcome, error) {
+	panic("a fault of the store's")
+}
+
+// What is recorded while the source pauses is recorded by nobody's call: a panic there would end the process.
+func TestAStoreThatPanicsWhileTheSourcePauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, err := newPipeline(t, broken{}).Process(t.Context(), pausingSource(), Options{Workers: 1})
+		if err == nil || !strings.Contains(err.Error(), "a fault of the store's") {
+			t.Errorf("got %v, want an error that tells of the panic", err)
 		}
 	})
 }

@@ -82,13 +82,13 @@ func (s *Selection) has(ev *event.Event) bool {
 
 // Bounds of one run. They keep memory flat whatever the input holds.
 const (
-	batchRecords   = 256       // records that a worker takes at once
-	batchBytes     = 512 << 10 // bytes of records that a worker takes at once
-	maxNames       = 256       // distinct category names that are counted by name
-	maxCopies      = 1000      // copies of set-aside records that one run stores, by reason
-	maxHeld        = 256       // findings and copies that wait to be stored together
-	maxHeldFor     = time.Second
-	maxRemembered  = 200_000 // findings of a run that are told apart for CountInRun
+	batchRecords   = 256         // records that a worker takes at once
+	batchBytes     = 512 << 10   // bytes of records that a worker takes at once
+	maxNames       = 256         // distinct category names that are counted by name
+	maxCopies      = 1000        // copies of set-aside records that one run stores, by reason
+	maxHeld        = 256         // findings and copies that wait to be stored together
+	maxHeldFor     = time.Second // that they wait
+	maxRemembered  = 200_000     // findings of a run that are told apart for CountInRun
 	overflowedName = "(other)"
 )
 
@@ -120,8 +120,8 @@ func (p *Pipeline) Process(ctx context.Context, src Source, o Options) (*Report,
 	others.Wait()
 	r.recording.Lock()
 	defer r.recording.Unlock()
-	if r.pause != nil {
-		r.pause.Stop()
+	if r.due != nil {
+		r.due.Stop()
 	}
 	if r.failed == nil && ctx.Err() == nil {
 		r.failed = r.recorder.record(ctx)
@@ -155,7 +155,7 @@ type run struct {
 	done      map[int]*batch // evaluated, and waiting for one before them
 	recorded  int            // batches
 	recorder  *recorder
-	pause     *time.Timer // after which what is held is recorded; nil: nothing was held
+	due       *time.Timer // when what is held is recorded; nil: nothing was held
 	failed    error       // of the store
 	cancel    func()
 }
@@ -187,8 +187,8 @@ func (r *run) next(ctx context.Context, records []envelope.Record) *batch {
 	return b
 }
 
-// take records the batch, and those that have waited for it. What is held then waits for the next batch, but not for a source
-// that pauses.
+// take records the batch, and those that have waited for it. What is held then waits for more of its kind, but not for long,
+// whether or not the source goes on.
 func (r *run) take(ctx context.Context, b *batch) {
 	r.recording.Lock()
 	defer r.recording.Unlock()
@@ -203,21 +203,28 @@ func (r *run) take(ctx context.Context, b *batch) {
 			}
 		}
 	}
-	if r.pause == nil && r.recorder.holds() {
-		r.pause = time.AfterFunc(maxHeldFor, func() { r.flush(ctx) })
+	if r.due == nil && r.recorder.holds() {
+		r.due = time.AfterFunc(maxHeldFor, func() { r.flush(ctx) })
 	}
 }
 
-// flush records what is held.
+// flush records what is held. It runs on a goroutine of its own, where a panic of the store would end the process.
 func (r *run) flush(ctx context.Context) {
 	r.recording.Lock()
 	defer r.recording.Unlock()
-	r.pause = nil
-	if r.failed == nil && ctx.Err() == nil && r.recorder.holds() {
-		if r.failed = r.recorder.record(ctx); r.failed != nil {
+	r.due = nil
+	if r.failed != nil || ctx.Err() != nil || !r.recorder.holds() {
+		return
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			r.failed = fmt.Errorf("record what was found: panic: %v", v)
+		}
+		if r.failed != nil {
 			r.cancel()
 		}
-	}
+	}()
+	r.failed = r.recorder.record(ctx)
 }
 
 // cut fills the batch from the source. It returns the error that ended the source behind it.

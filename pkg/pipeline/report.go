@@ -248,23 +248,23 @@ type recorder struct {
 
 	findings []alert.Finding
 	setAside []alert.SetAside
-	recorded time.Time // when nothing was held any more
 }
 
 func newRecorder(s store.Store, now func() time.Time, o Options) *recorder {
-	return &recorder{store: s, now: now, o: o, seen: map[alert.FindingID]struct{}{}, report: NewReport(), recorded: now()}
+	return &recorder{store: s, now: now, o: o, seen: map[alert.FindingID]struct{}{}, report: NewReport()}
 }
 
-// take holds what was made of the batch, and records all that is held if that is enough or has waited for long.
+// take holds what was made of the batch, and records all that is held if that is enough.
 func (r *recorder) take(ctx context.Context, b *batch) error {
 	r.findings = append(r.findings, b.findings...)
 	r.setAside = append(r.setAside, b.setAside...)
-	if len(r.findings)+len(r.setAside) >= maxHeld || r.now().Sub(r.recorded) >= maxHeldFor {
+	if len(r.findings)+len(r.setAside) >= maxHeld {
 		return r.record(ctx)
 	}
 	return nil
 }
 
+// holds reports whether something waits to be stored.
 func (r *recorder) holds() bool { return len(r.findings)+len(r.setAside) > 0 }
 
 // record stores what is held.
@@ -291,7 +291,7 @@ func (r *recorder) record(ctx context.Context) error {
 	}
 	clear(r.findings)
 	clear(r.setAside)
-	r.findings, r.setAside, r.recorded = r.findings[:0], r.setAside[:0], r.now()
+	r.findings, r.setAside = r.findings[:0], r.setAside[:0]
 	return nil
 }
 
