@@ -106,7 +106,7 @@ type finders struct {
 
 var findingsOf = regexp.MustCompile(`"(?:findings|matches)":\s*(\d+)`)
 
-// run measures a program that prints JSON with the number of its findings.
+// run measures a program that prints, last, a JSON object whose first number of findings is that of all.
 func (f *finders) run(name, path string, args ...string) contender {
 	return contender{name, func() (time.Duration, int64, error) {
 		var out bytes.Buffer
@@ -114,11 +114,15 @@ func (f *finders) run(name, path string, args ...string) contender {
 		if err != nil {
 			return 0, 0, err
 		}
-		m := findingsOf.FindAllSubmatch(out.Bytes(), -1)
+		summary := out.Bytes()
+		if last := bytes.LastIndex(summary, []byte("\n{")); last >= 0 { // behind the records that were found
+			summary = summary[last:]
+		}
+		m := findingsOf.FindSubmatch(summary)
 		if m == nil {
 			return 0, 0, fmt.Errorf("%s does not say what it found", name)
 		}
-		n, err := strconv.ParseInt(string(m[len(m)-1][1]), 10, 64) // of the summary, which comes last
+		n, err := strconv.ParseInt(string(m[1]), 10, 64)
 		if err != nil {
 			return 0, 0, fmt.Errorf("read the findings of %s: %w", name, err)
 		}
