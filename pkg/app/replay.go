@@ -84,7 +84,7 @@ func (s *Service) newReplays(d decode.Decoder, getenv func(string) string) *repl
 	sources := &serviceSources{getenv: getenv}
 	r := NewReplayRunner(s.store, func() *Rules { return s.config.Current().rules }, d, s.version, "", replay.WallClock{})
 	r.Source = sources.source
-	r.Tenants = func(source string) []string { return s.config.Current().hubs[strings.ToLower(boundAs(source))] }
+	r.Tenants = func(source string) []string { return s.config.Current().bound(boundAs(source)) }
 	r.Rate, r.AtOnce, r.Lease, r.Workers = replayRate, replayAtOnce, replayLease, 1
 	r.Retention = store.DefaultRetention
 	if retention := s.config.Current().retention; retention > 0 {

@@ -224,9 +224,12 @@ func (s *Service) Ingest(binding string) azfunc.Handler {
 	})
 }
 
+// bound returns the tenants that the configuration binds the hub to, in whatever case its name is written; none means all.
+func (g *generation) bound(hub string) []string { return g.hubs[strings.ToLower(hub)] }
+
 // admitted returns the tenants that may send to the hub; none means all. Smoke tests may send to every hub.
 func (g *generation) admitted(hub string) []string {
-	tenants := g.hubs[strings.ToLower(hub)]
+	tenants := g.bound(hub)
 	if len(tenants) == 0 {
 		return nil
 	}
