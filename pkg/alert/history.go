@@ -68,7 +68,7 @@ func (a *Alert) turn() *Change {
 
 // TakeMarks copies what belongs to analysts from a copy of the alert that they changed: status, verdict, history.
 func (a *Alert) TakeMarks(from *Alert) {
-	turns := from.Revision/100 - a.Revision/100
+	turns := Turn(from.Revision) - Turn(a.Revision)
 	if turns <= 0 && (a.Status == Closed) != (from.Status == Closed) {
 		turns = 1
 	}
@@ -86,9 +86,12 @@ func (a *Alert) change(c Change) {
 	a.revise(turns)
 }
 
+// Turn returns how often an alert was closed and reopened, taken together, when it had the revision: it is closed in odd ones.
+func Turn(revision int64) int64 { return revision / 100 }
+
 // revise brings the revision up to date with the alert's grade after it was closed or reopened so many times.
 func (a *Alert) revise(turns int64) {
-	a.Revision = (a.Revision/100+turns)*100 + 10*int64(a.Stage) + int64(a.Severity)
+	a.Revision = (Turn(a.Revision)+turns)*100 + 10*int64(a.Stage) + int64(a.Severity)
 }
 
 // boundHistory returns the latest changes that fit into maxHistory.

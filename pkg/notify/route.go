@@ -67,20 +67,20 @@ func (r Router) vip(a *alert.Alert) bool {
 }
 
 // closedBefore tells whether the last that a subscription was told of a closed alert was that it is closed: what a quiet run opened in
-// between nobody heard of. Each closing and each opening begins a turn, so those in which an alert is closed are odd.
+// between nobody heard of.
 func closedBefore(a *alert.Alert, told []int64) bool {
 	if a.Status != alert.Closed || len(told) == 0 {
 		return false
 	}
-	last := slices.Max(told) / 100
-	return last%2 == 1 && last < a.Revision/100
+	last := alert.Turn(slices.Max(told))
+	return last%2 == 1 && last < alert.Turn(a.Revision)
 }
 
 // change tells what of the alert is news to a subscription that has been told of these revisions. An alert that rises
 // above the threshold of a subscription is new to it.
 func change(a *alert.Alert, told []int64) ChangeKind {
-	turns := a.Revision / 100
-	inTurn := slices.ContainsFunc(told, func(r int64) bool { return r < a.Revision && r/100 == turns })
+	turns := alert.Turn(a.Revision)
+	inTurn := slices.ContainsFunc(told, func(r int64) bool { return r < a.Revision && alert.Turn(r) == turns })
 	switch {
 	case a.Status == alert.Closed:
 		return Closed
