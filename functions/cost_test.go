@@ -187,10 +187,8 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 func emptyServer(t *testing.T) string {
 	t.Helper()
 	exe := filepath.Join(t.TempDir(), "empty")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", exe, "./testdata/empty")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	if err := compile(t.Context(), exe, "./testdata/empty"); err != nil {
+		t.Fatal(err)
 	}
 	return exe
 }

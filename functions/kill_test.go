@@ -496,13 +496,18 @@ var built = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	exe := filepath.Join(builtFolder, "assay")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", exe, ".")
+	return exe, compile(context.Background(), exe, ".")
+})
+
+// compile builds the program in a folder as it is shipped.
+func compile(ctx context.Context, exe, folder string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", exe, folder)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the executable: %w\n%s", err, out)
+		return fmt.Errorf("build %s: %w\n%s", folder, err, out)
 	}
-	return exe, nil
-})
+	return nil
+}
 
 func build(t *testing.T) string {
 	t.Helper()

@@ -89,18 +89,30 @@ func TestWaitingObeysTheContext(t *testing.T) {
 	}
 }
 
+// both returns an empty store in a file and one in memory.
+func both(t *testing.T) []*Store {
+	t.Helper()
+	return []*Store{open(t, filepath.Join(t.TempDir(), "assay.db")), open(t, Memory)}
+}
+
+// oneAlert records a finding and returns the id of its alert.
+func oneAlert(t *testing.T, s *Store) alert.ID {
+	t.Helper()
+	out, err := s.Record(t.Context(), []alert.Finding{made(0, "k")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Alert.ID
+}
+
 // A change runs within a transaction: its panic must not leave the store locked.
 func TestPanicInUpdateFreesTheStore(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{filepath.Join(t.TempDir(), "assay.db"), Memory} {
-		s := open(t, path)
-		out, err := s.Record(t.Context(), []alert.Finding{made(0, "k")})
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, s := range both(t) {
+		id := oneAlert(t, s)
 		func() {
 			defer func() { _ = recover() }()
-			_, _ = s.Update(t.Context(), "", out.Alert.ID, func(*alert.Alert) error { panic("a fault of the caller's") })
+			_, _ = s.Update(t.Context(), "", id, func(*alert.Alert) error { panic("a fault of the caller's") })
 			t.Error("the panic is lost")
 		}()
 		if _, err := s.Record(t.Context(), []alert.Finding{made(1, "k")}); err != nil {
@@ -113,12 +125,8 @@ func TestPanicInUpdateFreesTheStore(t *testing.T) {
 // is told that the store is closed.
 func TestTurns(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{filepath.Join(t.TempDir(), "assay.db"), Memory} {
-		s := open(t, path)
-		out, err := s.Record(t.Context(), []alert.Finding{made(0, "k")})
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, s := range both(t) {
+		id := oneAlert(t, s)
 		record := func(ctx context.Context) error {
 			_, err := s.Record(ctx, []alert.Finding{made(1, "k")})
 			return err
@@ -126,7 +134,7 @@ func TestTurns(t *testing.T) {
 		working, waiting, closed, finish := make(chan error, 1), make(chan error, 1), make(chan error, 1), make(chan struct{})
 		began := make(chan struct{})
 		go func() {
-			_, err := s.Update(context.Background(), "", out.Alert.ID, func(a *alert.Alert) error {
+			_, err := s.Update(context.Background(), "", id, func(a *alert.Alert) error {
 				close(began)
 				<-finish
 				return a.Mark(alert.Change{At: time.Unix(0, 0), By: "ana", Status: alert.Acknowledged})
@@ -161,21 +169,17 @@ func TestTurns(t *testing.T) {
 // A context that ends within a transaction takes the transaction back.
 func TestTheContextEndsWithin(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{filepath.Join(t.TempDir(), "assay.db"), Memory} {
-		s := open(t, path)
-		out, err := s.Record(t.Context(), []alert.Finding{made(0, "k")})
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, s := range both(t) {
+		id := oneAlert(t, s)
 		ctx, cancel := context.WithCancel(t.Context())
-		_, err = s.Update(ctx, "", out.Alert.ID, func(a *alert.Alert) error {
+		_, err := s.Update(ctx, "", id, func(a *alert.Alert) error {
 			cancel()
 			return a.Mark(alert.Change{At: time.Unix(0, 0), By: "ana", Status: alert.Closed})
 		})
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v, want the context's error", err)
 		}
-		if a, err := s.Alert(t.Context(), "", out.Alert.ID); err != nil || a.Status != alert.Open {
+		if a, err := s.Alert(t.Context(), "", id); err != nil || a.Status != alert.Open {
 			t.Errorf("the alert is %s, %v; want it as it was", a.Status, err)
 		}
 	}
@@ -184,8 +188,7 @@ func TestTheContextEndsWithin(t *testing.T) {
 // A context may end at any moment: after BEGIN is done too, and before the driver has said so.
 func TestAContextThatEndsAnywhereLeavesNoTransactionOpen(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{filepath.Join(t.TempDir(), "assay.db"), Memory} {
-		s := open(t, path)
+	for _, s := range both(t) {
 		for i := range 500 {
 			ctx, cancel := context.WithCancel(t.Context())
 			wait := time.Duration(i%100) * time.Microsecond
